@@ -1,0 +1,1 @@
+"""Singer tap for Gong's user activity aggregated by period."""

@@ -1,0 +1,337 @@
+"""One request to Gong's endpoint: paced, tried again where that helps, and its answer whole.
+
+Which answer means what stands in the contributors' guide, in the table of errors.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+import backoff
+import msgspec
+import requests
+import urllib3
+
+from tap_gong_activity.answers import NotJsonError, Page, decode_envelope, read_page
+from tap_gong_activity.clock import RunStoppedError
+from tap_gong_activity.errors import GongError
+from tap_gong_activity.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tap_gong_activity.clock import Clock
+    from tap_gong_activity.limiter import RateLimiter
+    from tap_gong_activity.settings import Settings
+    from tap_gong_activity.tally import Tally
+
+PATH = "/v2/stats/activity/aggregate-by-period"
+"""The endpoint, below the account's host."""
+
+LONGEST_BACKOFF = 60.0
+"""Longest exponential wait between two tries, in seconds."""
+
+LONGEST_WAIT_WITH_A_DATE = 366 * 86_400
+"""Seconds of waiting for which a message still tells the end."""
+
+CHUNK = 65_536
+"""Bytes that are read of an answer at once."""
+
+LONGEST_ERROR_BODY = 65_536
+"""Bytes of an error's body that are looked at; Gong's envelope is far shorter."""
+
+
+class Credentials(Protocol):
+    """What signs requests, and can tell its secrets so that no message repeats them."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request."""
+
+    def api_url(self) -> str | None:
+        """The account's own host, where the credentials tell it."""
+
+    def renew(self, refused: requests.PreparedRequest) -> bool:
+        """Renew what `refused` was signed with, after a 401; false if there is nothing to renew."""
+
+    def secrets(self) -> Iterable[str]:
+        """Every text that must not be seen."""
+
+
+class GongClient:
+    """Asks the endpoint; safe to share between threads.
+
+    Args:
+        settings: The tap's settings.
+        credentials: What signs the requests.
+        limiter: The run's pace.
+        clock: Time, and the waits between tries.
+        tally: Counts requests and waits.
+        log: Takes a sentence about a try that failed.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        credentials: Credentials,
+        limiter: RateLimiter,
+        clock: Clock,
+        tally: Tally,
+        log: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._limiter = limiter
+        self._clock = clock
+        self._tally = tally
+        self._refusal_of_all: GongError | None = None
+        self._log = log
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = settings.user_agent
+        self._session.headers["Content-Type"] = "application/json"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def ask(self, body: dict[str, Any], *, largest_answer: int, is_wanted: Callable[[], bool]) -> Page:
+        """Send one body and give Gong's answer.
+
+        Args:
+            body: What to send, as JSON.
+            largest_answer: Bytes that no answer to this body can exceed.
+            is_wanted: Asked right before each request, which is not sent if the answer has become useless meanwhile.
+
+        Raises:
+            GongError: If Gong refuses, or `max_retries` more tries did not help. `status` tells a refusal's status.
+            UndocumentedError: If the answer is not what Gong documents.
+            RunStoppedError: If the run is stopped meanwhile, or the answer is not wanted any more.
+        """
+        content = msgspec.json.encode(body)
+        tries = self._settings.max_retries + 1
+        # backoff counts and decides; the wait itself is the clock's, so that it can end early and be tested.
+        retrying = backoff.on_exception(
+            backoff.constant,
+            _TryAgainError,
+            interval=0,
+            jitter=None,
+            max_tries=tries,
+            on_backoff=lambda details: self._wait_before_next_try(details["exception"], details["tries"], tries),
+            logger=None,
+        )(self._try)
+        try:
+            return retrying(content, largest_answer, is_wanted)
+        except _TryAgainError as failure:
+            message = (
+                f"{failure.reason}, also after {tries} tries"
+                if tries > 1
+                else f"{failure.reason}, and max_retries allows no other try"
+            )
+            raise GongError(message, failure.status) from None
+
+    def _wait_before_next_try(self, failure: _TryAgainError, tries: int, most_tries: int) -> None:
+        self._tally.add(retries=1)
+        if failure.held is not None:
+            wait = failure.held
+        else:
+            longest = min(LONGEST_BACKOFF, self._settings.max_retry_wait)
+            wait = backoff.full_jitter(min(2.0 ** min(tries - 1, 30), longest))
+        self._log(f"{failure.reason}; try {tries + 1} of {most_tries} follows in {wait:.1f} s")
+        if failure.held is None:
+            self._clock.wait(wait)
+
+    def _try(self, content: bytes, largest_answer: int, is_wanted: Callable[[], bool]) -> Page:
+        request, response = self._send(content, is_wanted)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and self._credentials.renew(request):
+            response.close()
+            _, response = self._send(content, is_wanted)
+        with response:
+            if response.status_code != HTTPStatus.OK:
+                raise self._failure(response)
+            body = self._read(response, largest_answer)
+        if len(body) > largest_answer:
+            message = f"Gong's answer is larger than {largest_answer:,} bytes, which no page of this window can be"
+            raise GongError(message, response.status_code)
+        try:
+            return read_page(body)
+        except NotJsonError:
+            reason = f"Gong's answer of {len(body):,} bytes is no JSON or was cut off"
+            raise _TryAgainError(reason, response.status_code) from None
+
+    def _send(
+        self, content: bytes, is_wanted: Callable[[], bool]
+    ) -> tuple[requests.PreparedRequest, requests.Response]:
+        url = self._credentials.api_url() or self._settings.api_url
+        before = self._clock.monotonic()
+        self._limiter.wait_for_turn()
+        if not is_wanted():
+            raise RunStoppedError
+        if self._refusal_of_all is not None:
+            raise self._refusal_of_all
+        begun = self._clock.monotonic()
+        self._tally.add(requests=1, seconds_for_limit=begun - before)
+        try:
+            # As `auth`, because requests would let a .netrc entry replace a header of our own.
+            request = self._session.prepare_request(
+                requests.Request("POST", url + PATH, data=content, auth=self._credentials)
+            )
+            environment = self._session.merge_environment_settings(
+                url=request.url, proxies={}, stream=True, verify=None, cert=None
+            )
+            response = self._session.send(
+                request, timeout=self._settings.request_timeout, allow_redirects=False, **environment
+            )
+        except requests.RequestException as error:
+            raise self._no_answer(error, url) from None
+        finally:
+            self._tally.add(seconds_for_gong=self._clock.monotonic() - begun)
+        return request, response
+
+    def _no_answer(self, error: requests.RequestException, url: str) -> Exception:
+        # The exceptions' own texts name hosts and, for a proxy, may hold its password.
+        if isinstance(error, requests.Timeout):
+            return _TryAgainError(f"Gong gave no answer within {self._settings.request_timeout:g} s")
+        if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+            return _TryAgainError(f"No connection to {redact(url)} could be held ({_root_cause(error)})")
+        return GongError(
+            f"The request to {redact(url)} can't be made ({type(error).__name__}): check api_url and the proxy settings"
+        )
+
+    def _read(self, response: requests.Response, most: int) -> bytearray:
+        """The body, or its first bytes above `most` where it is larger, within `request_timeout` as a whole."""
+        body = bytearray()
+        begun = self._clock.monotonic()
+        seconds_left = self._settings.request_timeout - response.elapsed.total_seconds()
+        try:
+            # As it comes: requests' own reading waits for whole chunks, and a timeout there is one for each byte.
+            while chunk := response.raw.read1(CHUNK, decode_content=True):
+                body += chunk
+                if len(body) > most:
+                    break
+                if self._clock.monotonic() - begun > seconds_left:
+                    reason = f"Gong's answer did not come whole within {self._settings.request_timeout:g} s"
+                    raise _TryAgainError(reason, response.status_code)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            reason = f"Gong's answer broke off ({_root_cause(error)})"
+            raise _TryAgainError(reason, response.status_code) from None
+        finally:
+            self._tally.add(seconds_for_gong=self._clock.monotonic() - begun)
+        return body
+
+    def _failure(self, response: requests.Response) -> Exception:
+        status = response.status_code
+        try:
+            envelope = decode_envelope(self._read(response, LONGEST_ERROR_BODY))
+        except _TryAgainError:
+            envelope = None
+        told = self._told(response, envelope)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return self._rate_limited(response, told)
+        if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return _TryAgainError(told, status)
+        advice = _ADVICE.get(status)
+        if status == HTTPStatus.NOT_FOUND and envelope is None:
+            advice = "there is no such endpoint at that host, so check api_url"
+        elif HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            advice = "redirects are not followed, so set api_url to the host that Gong gave the account"
+        elif status == HTTPStatus.UNAUTHORIZED and envelope and any("permission" in e for e in envelope.errors or ()):
+            advice = "give the key or the app that scope in Gong"
+        told = f"{told}: {advice}" if advice else told
+        if status == HTTPStatus.NOT_FOUND and envelope:
+            return NothingFoundError(told, status)
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return self._refused_for_all(told, status)
+        return GongError(told, status)
+
+    def _refused_for_all(self, message: str, status: int) -> GongError:
+        """What would refuse any other request of the run too, which is therefore not sent."""
+        self._refusal_of_all = GongError(message, status)
+        return self._refusal_of_all
+
+    def _told(self, response: requests.Response, envelope: Any) -> str:  # noqa: ANN401 - an ErrorEnvelope or None
+        reason = _reason(response.status_code)
+        told = f"Gong answered {response.status_code}{f' {reason}' if reason else ''}"
+        if envelope is None:
+            return told
+        errors = "; ".join(envelope.errors or ()) or "no reason given"
+        request_id = f" (requestId {envelope.request_id})" if envelope.request_id else ""
+        return f"{told}, saying {redact(errors, self._credentials.secrets())!r}{redact(request_id)}"
+
+    def _rate_limited(self, response: requests.Response, told: str) -> Exception:
+        wait = self._retry_after(response.headers.get("Retry-After"))
+        if wait is None:
+            return _TryAgainError(told, response.status_code)
+        if wait > self._settings.max_retry_wait:
+            until = self._clock.now() + timedelta(seconds=min(wait, LONGEST_WAIT_WITH_A_DATE))
+            return self._refused_for_all(
+                f"{told} and asking to wait {wait:,.0f} s, until {until:%Y-%m-%d %H:%M} UTC, which is longer than "
+                f"max_retry_wait ({self._settings.max_retry_wait:g} s): run again after that",
+                response.status_code,
+            )
+        self._limiter.hold(wait)
+        return _TryAgainError(told, response.status_code, held=wait)
+
+    def _retry_after(self, value: str | None) -> float | None:
+        """Seconds that a Retry-After asks for, which RFC 9110 lets be a number or a date."""
+        if value is None:
+            return None
+        try:
+            wait = float(value)
+        except ValueError:
+            try:
+                wait = (parsedate_to_datetime(value) - self._clock.now()).total_seconds()
+            except (ValueError, TypeError):
+                return None
+        return max(wait, 0.0) if math.isfinite(wait) else None
+
+
+class NothingFoundError(GongError):
+    """Gong found nothing for the filters, which it tells with a 404."""
+
+
+class _TryAgainError(Exception):
+    """A try failed in a way that another may mend.
+
+    Args:
+        reason: What happened, as the beginning of a sentence.
+        status: The answer's status, if there was one.
+        held: Seconds for which every request of the run has been held, where Gong asked for that.
+    """
+
+    def __init__(self, reason: str, status: int | None = None, held: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+        self.held = held
+
+
+_ADVICE: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "check the access key and its secret, or the token",
+    HTTPStatus.FORBIDDEN: (
+        "the key has expired, or this machine's address is not on the list of trusted IP addresses in Gong"
+    ),
+}
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _root_cause(error: BaseException) -> str:
+    """What lies at the bottom of an exception of requests, as the operating system names it."""
+    seen: set[int] = set()
+    deepest: BaseException = error
+    while id(deepest) not in seen:
+        seen.add(id(deepest))
+        if isinstance(deepest, OSError) and deepest.strerror and not isinstance(deepest, requests.RequestException):
+            return deepest.strerror
+        reasons = [getattr(deepest, "reason", None), deepest.__cause__, deepest.__context__, *deepest.args]
+        deepest = next((r for r in reasons if isinstance(r, BaseException)), deepest)
+    return type(deepest).__name__

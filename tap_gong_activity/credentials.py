@@ -1,0 +1,51 @@
+"""What a request is signed with: an access key, or a bearer token that was obtained elsewhere."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from requests import PreparedRequest
+
+
+class FixedCredentials:
+    """Signs every request with the same header.
+
+    Args:
+        header: The value of `Authorization`.
+        secrets: Every text that must not be seen.
+    """
+
+    def __init__(self, header: str, secrets: Iterable[str]) -> None:
+        self._header = header
+        self._secrets = (header, *secrets)
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Sign a request."""
+        request.headers["Authorization"] = self._header
+        return request
+
+    def api_url(self) -> None:
+        """Neither a key nor a token tells the account's host."""
+
+    def renew(self, refused: PreparedRequest) -> bool:  # noqa: ARG002 - what is fixed can't be renewed
+        """There is nothing to renew."""
+        return False
+
+    def secrets(self) -> Iterable[str]:
+        """Every text that must not be seen."""
+        return self._secrets
+
+
+def access_key_credentials(access_key: str, access_key_secret: str) -> FixedCredentials:
+    """HTTP Basic, which Gong documents for an access key and its secret."""
+    encoded = b64encode(f"{access_key}:{access_key_secret}".encode()).decode()
+    return FixedCredentials(f"Basic {encoded}", (encoded, access_key, access_key_secret))
+
+
+def bearer_credentials(access_token: str) -> FixedCredentials:
+    """A bearer token, which somebody else keeps current."""
+    return FixedCredentials(f"Bearer {access_token}", (access_token,))

@@ -1,0 +1,278 @@
+"""The tap: the settings it takes, its streams, and one run from its settings to its last STATE."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.singerlib import Catalog
+from singer_sdk.tap_base import CliTestOptionValue
+
+from tap_gong_activity.client import GongClient
+from tap_gong_activity.clock import Clock
+from tap_gong_activity.command import TapCommand, TerminatedError
+from tap_gong_activity.credentials import access_key_credentials, bearer_credentials
+from tap_gong_activity.environment import settings_in_environment
+from tap_gong_activity.errors import TapError
+from tap_gong_activity.limiter import RateLimiter
+from tap_gong_activity.messages import MessageWriter
+from tap_gong_activity.settings import PROPERTIES, Settings, read_settings
+from tap_gong_activity.state import check_state
+from tap_gong_activity.streams import STREAMS, ActivityStream
+from tap_gong_activity.tally import Tally
+from tap_gong_activity.windows import company_today
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+    from types import FrameType
+
+    import click
+    from singer_sdk.plugin_base import _ConfigInput
+
+    from tap_gong_activity.client import Credentials
+
+
+class TapGongActivity(Tap):
+    """Singer tap for Gong's user activity aggregated by day, week, month, quarter or year."""
+
+    name = "tap-gong-activity"
+    config_jsonschema = PROPERTIES.to_dict()
+    message_writer_class = MessageWriter
+
+    message_writer: MessageWriter
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The tap's own settings, checked.
+
+        Raises:
+            SettingsError: If one can't be used.
+        """
+        return read_settings(self.config)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Time, for the whole run."""
+        return Clock()
+
+    @cached_property
+    def today(self) -> date:
+        """The company's current day, which stays the same however long the run takes."""
+        return company_today(self.clock.now(), self.settings.company_timezone)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What the run has done so far."""
+        return Tally()
+
+    @cached_property
+    def client(self) -> GongClient:
+        """The one client of the run, and with it the one limiter."""
+        return GongClient(
+            settings=self.settings,
+            credentials=_credentials(self.settings),
+            limiter=RateLimiter(self.settings.requests_per_second, self.clock),
+            clock=self.clock,
+            tally=self.tally,
+            log=self.logger.warning,
+        )
+
+    @cached_property
+    def _kinds_warned_of(self) -> set[str]:
+        return set()
+
+    def warn_once(self, kind: str, sentence: str) -> None:
+        """Log a warning, unless the run has logged one of the same kind before."""
+        if kind not in self._kinds_warned_of:
+            self._kinds_warned_of.add(kind)
+            self.logger.warning("%s", sentence)
+
+    @override
+    def discover_streams(self) -> Sequence[ActivityStream]:
+        return [stream(tap=self) for stream in STREAMS]
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        check_state(state, [stream.name for stream in STREAMS])
+        super().load_state(state)
+
+    def run(self, *, test: bool = False) -> None:
+        """Sync the selected streams, or try each with one request.
+
+        Raises:
+            TapError: If the run can't go on; what was read has been written, and the last STATE stands.
+        """
+        selected = [stream for stream in self.streams.values() if stream.selected]
+        try:
+            if test:
+                self.run_sync_dry_run(dry_run_record_limit=1, streams=selected)
+            else:
+                self.sync_all()
+        finally:
+            self.clock.stop()
+            # A signal must not wait for a target that has stopped reading; its rows are read again.
+            if not isinstance(sys.exc_info()[1], TerminatedError):
+                self.message_writer.flush()
+        self._log_summary([stream.name for stream in selected])
+
+    def _log_summary(self, streams: list[str]) -> None:
+        tally = self.tally
+        self.logger.info(
+            "Done: %s, %d rows, %d requests, %d of them retries, %.1f s waiting for the rate limit, %.1f s for Gong.",
+            ", ".join(streams) or "no stream",
+            tally.rows,
+            tally.requests,
+            tally.retries,
+            tally.seconds_for_limit,
+            tally.seconds_for_gong,
+        )
+        if tally.requests and not tally.rows:
+            self.logger.warning(
+                "Gong answered without a single row: nobody may have been active in these dates, the key may not see "
+                "these users, or start_date, user_ids, users_created_from or users_created_to may leave nobody.",
+            )
+
+    # The command line
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        sdk_command = super().get_singer_command()
+        for parameter in sdk_command.params:
+            if parameter.name == "test":
+                # The SDK tests while click still parses, so without the catalog and with every stream.
+                parameter.callback, parameter.expose_value = None, True
+        return TapCommand(
+            name=sdk_command.name,
+            callback=sdk_command.callback,
+            context_settings=sdk_command.context_settings,
+            params=sdk_command.params,
+            help=sdk_command.help,
+            logger=cls.logger,
+        )
+
+    @classmethod
+    @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+        try:
+            return super().cb_config(ctx, param, value)
+        except (OSError, ValueError, TypeError) as error:
+            message = f"A config file can't be read as a JSON object ({error}): --config was {', '.join(value)}."
+            raise TapError(message) from None
+
+    @classmethod
+    @override
+    def invoke(  # type: ignore[override]  # --test is an option of its own, as the SDK's own are
+        cls,
+        *,
+        config: _ConfigInput,
+        about: bool = False,
+        about_format: str | None = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+        test: str = CliTestOptionValue.Disabled.value,
+    ) -> None:
+        """Do what the command line asks for, with the options of the SDK's own."""
+        if about:
+            cls.print_about(about_format)
+            return
+        cls.print_version(print_fn=cls.logger.info)
+        tap = cls(
+            config=config.config,
+            state=_read_json(state, "state") if state else None,
+            catalog=_read_catalog(catalog) if catalog else None,
+            parse_env_config=config.parse_env,
+        )
+        if test == CliTestOptionValue.Schema.value:
+            tap.write_schemas()
+        else:
+            tap.run(test=test != CliTestOptionValue.Disabled.value)
+
+    # What the SDK has no public way for
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the tap's own settings first.
+
+        The SDK's check quotes a wrong value, also a secret one, and needs several lines for it.
+        """
+        if raise_errors:
+            _ = self.settings
+        for name in self.config.keys() - self._all_settings():
+            self.logger.warning("There is no setting %s, so it does nothing.", name)
+        return super()._validate_config(raise_errors=raise_errors)
+
+    @classmethod
+    def _all_settings(cls) -> set[str]:
+        cls.append_builtin_config(cls.config_jsonschema)
+        return set(cls.config_jsonschema["properties"])
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a classproperty of the SDK
+        """Read the tap's own settings from the environment.
+
+        The SDK's own way leaves numbers as strings, takes any word that it doesn't know for false, and ends with a
+        traceback where an integer is none.
+        """
+        cls.append_builtin_config(cls.config_jsonschema)
+        own = PROPERTIES.to_dict()["properties"]
+        others = {name: schema for name, schema in cls.config_jsonschema["properties"].items() if name not in own}
+        prefix = cls._env_var_prefix
+        # The SDK's part comes first, as it also loads a .env file into the environment.
+        return {
+            **parse_environment_config({"properties": others}, prefix),
+            **settings_in_environment(own, prefix, os.environ),
+        }
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """End the run, with the status of a process that a signal ended.
+
+        The SDK writes the state again, perhaps in the middle of a row, and exits with 0, which tells an orchestrator
+        that all is well.
+        """
+
+        def end() -> NoReturn:
+            raise TerminatedError(signum)
+
+        self.clock.stop()
+        self.message_writer.interrupt(end)
+
+
+def _credentials(settings: Settings) -> Credentials:
+    if settings.access_token is not None:
+        return bearer_credentials(settings.access_token)
+    return access_key_credentials(settings.access_key or "", settings.access_key_secret or "")
+
+
+def _read_json(file: IO[str], kind: str) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read())
+    except (OSError, ValueError) as error:
+        message = f"The {kind} file {file.name} can't be read as JSON: {error}."
+        raise TapError(message) from None
+    if not isinstance(content, dict):
+        message = f"The {kind} file {file.name} must hold a JSON object."
+        raise TapError(message)
+    return content
+
+
+def _read_catalog(file: IO[str]) -> Catalog:
+    content = _read_json(file, "catalog")
+    try:
+        return Catalog.from_dict(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"The catalog file {file.name} is no Singer catalog ({type(error).__name__}: {error})."
+        raise TapError(message) from None
