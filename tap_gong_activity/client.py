@@ -11,7 +11,6 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
-import backoff
 import msgspec
 import requests
 import urllib3
@@ -20,20 +19,19 @@ from tap_gong_activity.answers import NotJsonError, Page, decode_envelope, read_
 from tap_gong_activity.clock import RunStoppedError
 from tap_gong_activity.errors import GongError
 from tap_gong_activity.redaction import redact
+from tap_gong_activity.retries import TryAgainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tap_gong_activity.clock import Clock
     from tap_gong_activity.limiter import RateLimiter
+    from tap_gong_activity.retries import Retries
     from tap_gong_activity.settings import Settings
     from tap_gong_activity.tally import Tally
 
 PATH = "/v2/stats/activity/aggregate-by-period"
 """The endpoint, below the account's host."""
-
-LONGEST_BACKOFF = 60.0
-"""Longest exponential wait between two tries, in seconds."""
 
 LONGEST_WAIT_WITH_A_DATE = 366 * 86_400
 """Seconds of waiting for which a message still tells the end."""
@@ -70,7 +68,7 @@ class GongClient:
         limiter: The run's pace.
         clock: Time, and the waits between tries.
         tally: Counts requests and waits.
-        log: Takes a sentence about a try that failed.
+        retries: Tries again.
     """
 
     def __init__(
@@ -81,7 +79,7 @@ class GongClient:
         limiter: RateLimiter,
         clock: Clock,
         tally: Tally,
-        log: Callable[[str], None],
+        retries: Retries,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
@@ -89,7 +87,7 @@ class GongClient:
         self._clock = clock
         self._tally = tally
         self._refusal_of_all: GongError | None = None
-        self._log = log
+        self._retries = retries
         self._session = requests.Session()
         self._session.headers["User-Agent"] = settings.user_agent
         self._session.headers["Content-Type"] = "application/json"
@@ -112,37 +110,7 @@ class GongClient:
             RunStoppedError: If the run is stopped meanwhile, or the answer is not wanted any more.
         """
         content = msgspec.json.encode(body)
-        tries = self._settings.max_retries + 1
-        # backoff counts and decides; the wait itself is the clock's, so that it can end early and be tested.
-        retrying = backoff.on_exception(
-            backoff.constant,
-            _TryAgainError,
-            interval=0,
-            jitter=None,
-            max_tries=tries,
-            on_backoff=lambda details: self._wait_before_next_try(details["exception"], details["tries"], tries),
-            logger=None,
-        )(self._try)
-        try:
-            return retrying(content, largest_answer, is_wanted)
-        except _TryAgainError as failure:
-            message = (
-                f"{failure.reason}, also after {tries} tries"
-                if tries > 1
-                else f"{failure.reason}, and max_retries allows no other try"
-            )
-            raise GongError(message, failure.status) from None
-
-    def _wait_before_next_try(self, failure: _TryAgainError, tries: int, most_tries: int) -> None:
-        self._tally.add(retries=1)
-        if failure.held is not None:
-            wait = failure.held
-        else:
-            longest = min(LONGEST_BACKOFF, self._settings.max_retry_wait)
-            wait = backoff.full_jitter(min(2.0 ** min(tries - 1, 30), longest))
-        self._log(f"{failure.reason}; try {tries + 1} of {most_tries} follows in {wait:.1f} s")
-        if failure.held is None:
-            self._clock.wait(wait)
+        return self._retries.call(lambda: self._try(content, largest_answer, is_wanted))
 
     def _try(self, content: bytes, largest_answer: int, is_wanted: Callable[[], bool]) -> Page:
         request, response = self._send(content, is_wanted)
@@ -160,7 +128,7 @@ class GongClient:
             return read_page(body)
         except NotJsonError:
             reason = f"Gong's answer of {len(body):,} bytes is no JSON or was cut off"
-            raise _TryAgainError(reason, response.status_code) from None
+            raise TryAgainError(reason, response.status_code) from None
 
     def _send(
         self, content: bytes, is_wanted: Callable[[], bool]
@@ -194,9 +162,9 @@ class GongClient:
     def _no_answer(self, error: requests.RequestException, url: str) -> Exception:
         # The exceptions' own texts name hosts and, for a proxy, may hold its password.
         if isinstance(error, requests.Timeout):
-            return _TryAgainError(f"Gong gave no answer within {self._settings.request_timeout:g} s")
+            return TryAgainError(f"Gong gave no answer within {self._settings.request_timeout:g} s")
         if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-            return _TryAgainError(f"No connection to {redact(url)} could be held ({_root_cause(error)})")
+            return TryAgainError(f"No connection to {redact(url)} could be held ({_root_cause(error)})")
         return GongError(
             f"The request to {redact(url)} can't be made ({type(error).__name__}): check api_url and the proxy settings"
         )
@@ -214,10 +182,10 @@ class GongClient:
                     break
                 if self._clock.monotonic() - begun > seconds_left:
                     reason = f"Gong's answer did not come whole within {self._settings.request_timeout:g} s"
-                    raise _TryAgainError(reason, response.status_code)
+                    raise TryAgainError(reason, response.status_code)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             reason = f"Gong's answer broke off ({_root_cause(error)})"
-            raise _TryAgainError(reason, response.status_code) from None
+            raise TryAgainError(reason, response.status_code) from None
         finally:
             self._tally.add(seconds_for_gong=self._clock.monotonic() - begun)
         return body
@@ -226,13 +194,13 @@ class GongClient:
         status = response.status_code
         try:
             envelope = decode_envelope(self._read(response, LONGEST_ERROR_BODY))
-        except _TryAgainError:
+        except TryAgainError:
             envelope = None
         told = self._told(response, envelope)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._rate_limited(response, told)
         if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _TryAgainError(told, status)
+            return TryAgainError(told, status)
         advice = _ADVICE.get(status)
         if status == HTTPStatus.NOT_FOUND and envelope is None:
             advice = "there is no such endpoint at that host, so check api_url"
@@ -264,7 +232,7 @@ class GongClient:
     def _rate_limited(self, response: requests.Response, told: str) -> Exception:
         wait = self._retry_after(response.headers.get("Retry-After"))
         if wait is None:
-            return _TryAgainError(told, response.status_code)
+            return TryAgainError(told, response.status_code)
         if wait > self._settings.max_retry_wait:
             until = self._clock.now() + timedelta(seconds=min(wait, LONGEST_WAIT_WITH_A_DATE))
             return self._refused_for_all(
@@ -273,7 +241,7 @@ class GongClient:
                 response.status_code,
             )
         self._limiter.hold(wait)
-        return _TryAgainError(told, response.status_code, held=wait)
+        return TryAgainError(f"{told} and asking to wait {wait:,.0f} s", response.status_code, is_held=True)
 
     def _retry_after(self, value: str | None) -> float | None:
         """Seconds that a Retry-After asks for, which RFC 9110 lets be a number or a date."""
@@ -291,22 +259,6 @@ class GongClient:
 
 class NothingFoundError(GongError):
     """Gong found nothing for the filters, which it tells with a 404."""
-
-
-class _TryAgainError(Exception):
-    """A try failed in a way that another may mend.
-
-    Args:
-        reason: What happened, as the beginning of a sentence.
-        status: The answer's status, if there was one.
-        held: Seconds for which every request of the run has been held, where Gong asked for that.
-    """
-
-    def __init__(self, reason: str, status: int | None = None, held: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.status = status
-        self.held = held
 
 
 _ADVICE: dict[int, str] = {

@@ -22,6 +22,8 @@ from tap_gong_activity.environment import settings_in_environment
 from tap_gong_activity.errors import TapError
 from tap_gong_activity.limiter import RateLimiter
 from tap_gong_activity.messages import MessageWriter
+from tap_gong_activity.oauth import OAuthCredentials
+from tap_gong_activity.retries import Retries
 from tap_gong_activity.settings import PROPERTIES, Settings, read_settings
 from tap_gong_activity.state import check_state
 from tap_gong_activity.streams import STREAMS, ActivityStream
@@ -82,12 +84,23 @@ class TapGongActivity(Tap):
         """The one client of the run, and with it the one limiter."""
         return GongClient(
             settings=self.settings,
-            credentials=_credentials(self.settings),
+            credentials=self._credentials(),
             limiter=RateLimiter(self.settings.requests_per_second, self.clock),
             clock=self.clock,
             tally=self.tally,
-            log=self.logger.warning,
+            retries=self._retries(),
         )
+
+    def _retries(self) -> Retries:
+        return Retries(self.settings, clock=self.clock, tally=self.tally, log=self.logger.warning)
+
+    def _credentials(self) -> Credentials:
+        settings = self.settings
+        if settings.oauth_token_file is not None:
+            return OAuthCredentials(settings.oauth_token_file, settings, clock=self.clock, retries=self._retries())
+        if settings.access_token is not None:
+            return bearer_credentials(settings.access_token)
+        return access_key_credentials(settings.access_key or "", settings.access_key_secret or "")
 
     @cached_property
     def _kinds_warned_of(self) -> set[str]:
@@ -249,12 +262,6 @@ class TapGongActivity(Tap):
 
         self.clock.stop()
         self.message_writer.interrupt(end)
-
-
-def _credentials(settings: Settings) -> Credentials:
-    if settings.access_token is not None:
-        return bearer_credentials(settings.access_token)
-    return access_key_credentials(settings.access_key or "", settings.access_key_secret or "")
 
 
 def _read_json(file: IO[str], kind: str) -> dict[str, Any]:
