@@ -1,0 +1,52 @@
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install test lint format types demo lock upgrade clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
+
+install: .venv/.installed ## Create .venv with the locked requirements and this checkout
+
+test: lint types ## Run everything: lint, types and all tests
+	$(BIN)/python -m pytest
+
+lint: install ## Check the code's rules and formatting
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+
+format: install ## Format the code and mend what can be mended
+	$(BIN)/python -m ruff check --fix
+	$(BIN)/python -m ruff format
+
+types: install ## Check the types
+	$(BIN)/python -m mypy
+
+demo: install ## Load a year of activity from the sandbox into CSV files, twice
+	$(BIN)/python demo/run.py
+
+lock: .venv/.locked ## Write requirements.lock anew after a change in pyproject.toml
+	$(BIN)/python -m uv pip compile --quiet --no-config --universal --python-version 3.10 --group dev \
+		--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" $(LOCK_OPTIONS) --output-file requirements.lock pyproject.toml
+
+upgrade: LOCK_OPTIONS := --upgrade
+upgrade: lock ## Write requirements.lock anew with the newest releases allowed
+
+# Meltano's .meltano holds the bookmarks of real runs, and output what they loaded: both are left alone.
+clean: ## Remove .venv, built packages and caches
+	rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.meltano -prune -o -name __pycache__ -prune -exec rm -rf {} +
+
+# From nothing each time, so that a requirement that has left the lock leaves the environment as well.
+.venv/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.13")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@touch $@
+
+.venv/.installed: .venv/.locked pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
