@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from singer_sdk.exceptions import SingerSDKError
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_gong_activity.errors import TapError
@@ -37,8 +38,13 @@ class TapCommand(SingerCommand):
         # Around all of click's work, as the SDK reads files and discovers while click still parses.
         try:
             return super().main(*args, **kwargs)
-        except TapError as error:
+        except (TapError, SingerSDKError) as error:
+            # The SDK's own are a stream map, say, whose expression can't be evaluated.
             self.logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
+            sys.exit(1)
+        except ModuleNotFoundError as error:
+            # What the SDK needs for parquet batches, S3 or faker comes with the extras of those names.
+            self.logger.error("The Python package %s, which these settings need, is not installed.", error.name)  # noqa: TRY400
             sys.exit(1)
         except TerminatedError as ending:
             self.logger.error("The run was ended by %s; the last STATE stands.", ending.signal_name)  # noqa: TRY400

@@ -29,7 +29,9 @@ PROPERTIES = th.PropertiesList(
         th.StringType,
         secret=True,
         title="Access key",
-        description="Access key of Gong's API, which a technical administrator gets in Gong under Settings > Ecosystem > API.",
+        description=(
+            "Access key of Gong's API, which a technical administrator gets in Gong under Settings > Ecosystem > API."
+        ),
     ),
     th.Property(
         "access_key_secret",

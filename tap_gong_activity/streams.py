@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 from singer_sdk import Stream, StreamSchema
 from singer_sdk.batch import Batcher
+from singer_sdk.exceptions import SingerSDKError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
@@ -60,7 +61,9 @@ class ActivityStream(Stream):
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         # The SDK announces every exception as an unhandled error, also the one whose sentence says what to do.
-        if level < logging.ERROR or not isinstance(sys.exc_info()[1], (TapError, BrokenPipeError)):
+        if level < logging.ERROR or not isinstance(
+            sys.exc_info()[1], (TapError, SingerSDKError, ModuleNotFoundError, BrokenPipeError)
+        ):
             super().log(message, *args, level=level, **kwargs)
 
     @property

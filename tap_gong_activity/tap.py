@@ -135,10 +135,15 @@ class TapGongActivity(Tap):
                 self.sync_all()
         finally:
             self.clock.stop()
+            self._close_client()
             # A signal must not wait for a target that has stopped reading; its rows are read again.
             if not isinstance(sys.exc_info()[1], TerminatedError):
                 self.message_writer.flush()
         self._log_summary([stream.name for stream in selected])
+
+    def _close_client(self) -> None:
+        if "client" in vars(self):
+            self.client.close()
 
     def _log_summary(self, streams: list[str]) -> None:
         tally = self.tally
