@@ -1,0 +1,25 @@
+"""How much is going on in a company on a day."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date
+
+FRIDAY, SATURDAY = 4, 5
+AUGUST, DECEMBER = 8, 12
+PUBLIC_HOLIDAYS = {(1, 1), (5, 1), (12, 24), (12, 25), (12, 26), (12, 31)}
+LAST_DAY_BEFORE_THE_BREAK = 21
+
+
+def workload(day: date) -> float:
+    """Tell how much of an ordinary working day's activity is to be expected on `day`: 1.0 is all of it."""
+    if day.weekday() >= SATURDAY:
+        return 0.02
+    if (day.month, day.day) in PUBLIC_HOLIDAYS:
+        return 0.02
+    if day.month == DECEMBER and day.day > LAST_DAY_BEFORE_THE_BREAK:
+        return 0.2
+    summer = 0.55 if day.month == AUGUST else 1.0
+    return summer * (0.7 if day.weekday() == FRIDAY else 1.0)
