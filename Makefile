@@ -3,15 +3,15 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format types demo lock upgrade clean
+.PHONY: help install test lint format types demo test-airflow lock upgrade clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
 
 install: .venv/.installed ## Create .venv with the locked requirements and this checkout
 
 test: lint types ## Run everything: lint, types and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 lint: install ## Check the code's rules and formatting
 	$(BIN)/python -m ruff check
@@ -27,6 +27,9 @@ types: install ## Check the types
 demo: install ## Load a year of activity from the sandbox into CSV files, twice
 	$(BIN)/python demo/run.py
 
+test-airflow: install examples/airflow/.venv/.locked ## Run the Airflow example, in an Airflow of its own
+	$(BIN)/python -m pytest examples/airflow/tests
+
 lock: .venv/.locked ## Write requirements.lock anew after a change in pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --no-config --universal --python-version 3.10 --group dev \
 		--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
@@ -37,7 +40,7 @@ upgrade: lock ## Write requirements.lock anew with the newest releases allowed
 
 # Meltano's .meltano holds the bookmarks of real runs, and output what they loaded: both are left alone.
 clean: ## Remove .venv, built packages and caches
-	rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv examples/airflow/.venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.meltano -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # From nothing each time, so that a requirement that has left the lock leaves the environment as well.
@@ -49,4 +52,9 @@ clean: ## Remove .venv, built packages and caches
 
 .venv/.installed: .venv/.locked pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+examples/airflow/.venv/.locked: examples/airflow/requirements.lock
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@
