@@ -1,0 +1,87 @@
+"""`make demo`: load a company's activity from the sandbox into CSV files with Meltano, twice, and show what came."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from chart import draw
+from loads import compare, newest, read_rows
+from project import CHECKOUT, Project, RunFailedError
+from report import print_busiest_hosts, print_loads
+
+from tap_gong_activity.sandbox import Company, Sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loads import Load
+
+JOB = "gong-activity-to-csv"
+USERS = 150
+DAYS = 400
+GRAINS = ("day", "week")
+
+
+def main() -> int:
+    """Run the demo and give its exit status: 1 if a run fails, or the files hold other rows than were sent."""
+    project = Project(CHECKOUT / "output" / "demo")
+    project.create()
+    company = Company(USERS)
+    start_date = company.today(datetime.now().astimezone()) - timedelta(days=DAYS)
+    with Sandbox(company=company, request_log=project.folder / "requests.jsonl") as sandbox:
+        print(f"Gong's stand-in is at {sandbox.url}, with a company of {USERS} users.", flush=True)
+        settings = {
+            **sandbox.environment,
+            "TAP_GONG_ACTIVITY_START_DATE": start_date.isoformat(),
+            "TAP_GONG_ACTIVITY__SELECT": json.dumps([f"activity_by_{grain}.*" for grain in GRAINS]),
+        }
+        try:
+            print(f"\nFirst run: everything since {start_date}, by {' and by '.join(GRAINS)}.", flush=True)
+            first = run(project, sandbox, settings)
+            print("\nSecond run: what is new, of which there is nothing yet, and the lookback of 7 days.", flush=True)
+            second = run(project, sandbox, settings)
+        except RunFailedError as failure:
+            print(f"{failure}\n\nMeltano failed; all that it said is in {shown(project.log)}.", file=sys.stderr)
+            return 1
+    if any(load.rows_sent != load.rows_loaded for load in (*first, *second)):
+        print("\nThe files do not hold the rows that were sent.", file=sys.stderr)
+        return 1
+    rows = read_rows(project.csv_files())
+    print()
+    print_busiest_hosts(newest(rows["activity_by_day"]))
+    chart = project.folder / "activity-by-week.html"
+    draw(newest(rows["activity_by_week"]), chart)
+    print(f"\nChart of all weeks:  {shown(chart)} (opens in a browser)")
+    print(f"Loaded files:        {shown(project.csv_folder)}")
+    print(f"Requests, as served: {shown(project.folder / 'requests.jsonl')}")
+    print(f"Meltano's log:       {shown(project.log)}")
+    return 0
+
+
+def run(project: Project, sandbox: Sandbox, settings: dict[str, str]) -> list[Load]:
+    """Run the job, print what it did and give it.
+
+    Raises:
+        RunFailedError: If it failed.
+    """
+    files_before, requests_before = project.csv_files(), len(sandbox.requests)
+    began = time.monotonic()
+    project.run(JOB, settings)
+    loads = compare(sandbox.requests[requests_before:], read_rows(project.csv_files() - files_before))
+    print_loads(loads)
+    print(f"  {time.monotonic() - began:.0f} seconds, Meltano's own start included.")
+    return loads
+
+
+def shown(path: Path) -> str:
+    """Give a path as it would be typed here."""
+    return os.path.relpath(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""`meltano.yml` and the definition for Meltano Hub say what the tap says of itself."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped] # its stubs are a package of their own
+import pytest
+from packaging.requirements import Requirement
+from plugin_settings import ABOUT, CREDENTIALS, nested, setting
+from ruamel.yaml import YAML
+
+from tap_gong_activity.streams import STREAMS
+
+ROOT = Path(__file__).parents[2]
+PROJECT: dict[str, Any] = YAML(typ="safe").load(ROOT / "meltano.yml")
+(TAP,) = PROJECT["plugins"]["extractors"]
+LOADERS: list[dict[str, Any]] = PROJECT["plugins"]["loaders"]
+HUB: dict[str, Any] = YAML(typ="safe").load(ROOT / "meltano-hub.yml")
+SETTINGS: dict[str, Any] = ABOUT["settings"]["properties"]
+
+
+def test_project_fits_meltanos_own_schema() -> None:
+    """Meltano's schema for the file finds nothing wrong with it."""
+    schema = json.loads((files("meltano.schemas") / "meltano.schema.json").read_text(encoding="utf-8"))
+
+    jsonschema.validate(PROJECT, schema)
+
+
+def test_project_has_the_taps_settings() -> None:
+    """Every setting stands in the project in the tap's order, with the tap's words, and the secret ones marked."""
+    assert TAP["settings"] == [setting(name, schema) for name, schema in SETTINGS.items()]
+    assert {entry["name"] for entry in TAP["settings"] if entry.get("sensitive")} == {
+        "access_key",
+        "access_key_secret",
+        "access_token",
+    }
+
+
+@pytest.mark.parametrize("definition", [TAP, HUB], ids=["project", "hub"])
+def test_definition_has_the_taps_capabilities(definition: dict[str, Any]) -> None:
+    """The capabilities are the tap's, as are its name and its command."""
+    assert definition["capabilities"] == sorted(ABOUT["capabilities"])
+    assert (definition["name"], definition["executable"]) == (ABOUT["name"], ABOUT["name"])
+    assert definition["namespace"] == ABOUT["name"].replace("-", "_")
+
+
+@pytest.mark.parametrize("definition", [TAP, HUB], ids=["project", "hub"])
+def test_definition_asks_for_one_credential(definition: dict[str, Any]) -> None:
+    """A configuration is whole with what the tap requires and one of the three credentials."""
+    assert definition["settings_group_validation"] == [
+        [*ABOUT["settings"]["required"], *credential] for credential in CREDENTIALS
+    ]
+
+
+def test_project_leaves_the_defaults_to_the_tap() -> None:
+    """Nothing is passed on to the tap that the user has not set."""
+    assert "config" not in TAP
+    assert not [entry for entry in TAP["settings"] if "value" in entry]
+
+
+def test_project_selects_what_the_tap_selects() -> None:
+    """Under Meltano, too, only the streams are read that are selected by default."""
+    assert TAP["select"] == [f"{stream.name}.*" for stream in STREAMS if stream.selected_by_default]
+
+
+@pytest.mark.parametrize("plugin", [TAP, *LOADERS], ids=lambda plugin: plugin["name"])
+def test_plugin_needs_no_hub(plugin: dict[str, Any]) -> None:
+    """What Meltano would ask the Hub for stands in the project."""
+    assert {"namespace", "pip_url", "executable", "settings"} <= plugin.keys()
+
+
+@pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader["name"])
+def test_loader_is_declared_whole(loader: dict[str, Any]) -> None:
+    """Each loader is pinned, and each setting that it is given is described."""
+    names = {entry["name"] for entry in loader["settings"]}
+
+    assert loader["config"].keys() <= names
+    assert {name for entry in loader["settings"] for name in entry} <= {
+        "name",
+        "label",
+        "kind",
+        "description",
+        "sensitive",
+    }
+    assert all(entry["description"].endswith(".") for entry in loader["settings"])
+    for requirement in map(Requirement, loader["pip_url"].split()):
+        assert {specifier.operator for specifier in requirement.specifier} <= {"==", "~="}
+        assert requirement.specifier
+
+
+def test_schedule_runs_the_job() -> None:
+    """The daily schedule runs the project's one job, which runs the tap into one of the loaders."""
+    (schedule,), (job,) = PROJECT["schedules"], PROJECT["jobs"]
+
+    assert schedule["job"] == job["name"]
+    assert job["tasks"] == ["tap-gong-activity target-csv"]
+    assert {name for name in schedule["env"] if name.startswith("TAP_GONG_ACTIVITY_")} <= {
+        f"TAP_GONG_ACTIVITY_{name.upper()}" for name in SETTINGS
+    }
+
+
+def test_project_asks_for_no_account() -> None:
+    """Neither usage statistics nor the Hub take part, and Meltano's version is one that was tried."""
+    assert PROJECT["send_anonymous_usage_stats"] is False
+    assert PROJECT["requires_meltano"] == ">=4.4,<5"
+
+
+def test_hub_has_the_taps_settings() -> None:
+    """The definition for the Hub has the tap's settings by name, those inside of others with dotted names."""
+    described = [
+        {name: value for name, value in entry.items() if name not in {"options", "value"}} for entry in HUB["settings"]
+    ]
+    # Of any of several types; the Hub has the widest.
+    kinds = {"faker_config.locale": "array", "faker_config.seed": "string"}
+    expected = [
+        {
+            **setting(name, schema),
+            **({"kind": "options"} if "enum" in schema else {}),
+            **({"kind": kinds[name]} if name in kinds else {}),
+        }
+        for name, schema in sorted(nested(SETTINGS))
+    ]
+
+    assert described == expected
+
+
+def test_hub_has_the_taps_choices() -> None:
+    """Where a setting is one of several values, the Hub offers these."""
+    offered = {
+        entry["name"]: [option["value"] for option in entry["options"]]
+        for entry in HUB["settings"]
+        if "options" in entry
+    }
+
+    assert offered == {name: schema["enum"] for name, schema in nested(SETTINGS) if "enum" in schema}
+
+
+def test_hub_has_the_taps_defaults() -> None:
+    """The Hub shows each default, but for the two that the tap takes from elsewhere as long as they are not given."""
+    shown = {entry["name"]: entry["value"] for entry in HUB["settings"] if "value" in entry}
+    # OAuth tells the host of the account, and the default user agent names the version.
+    defaults = {
+        name: schema["default"]
+        for name, schema in nested(SETTINGS)
+        if "default" in schema and name not in {"api_url", "user_agent"}
+    }
+
+    assert shown == defaults
+
+
+def test_hub_definition_has_the_hubs_form() -> None:
+    """The definition has the keys that the Hub's definitions have, in their order."""
+    keys = [
+        *("capabilities", "description", "domain_url", "executable", "keywords", "label", "logo_url"),
+        *("maintenance_status", "name", "namespace", "next_steps", "pip_url", "quality", "repo", "settings"),
+        *("settings_group_validation", "settings_preamble", "usage", "variant"),
+    ]
+
+    assert list(HUB) == keys
+    assert HUB["pip_url"] == ABOUT["name"]
+    assert HUB["description"] == ABOUT["description"].removeprefix("Singer tap for ").removesuffix(".")
