@@ -17,9 +17,11 @@ import urllib3
 
 from tap_gong_activity.answers import NotJsonError, Page, decode_envelope, read_page
 from tap_gong_activity.clock import RunStoppedError
+from tap_gong_activity.connections import ConnectionAdapter
 from tap_gong_activity.errors import GongError
 from tap_gong_activity.redaction import redact
 from tap_gong_activity.retries import TryAgainError
+from tap_gong_activity.tally import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +38,10 @@ PATH = "/v2/stats/activity/aggregate-by-period"
 LONGEST_WAIT_WITH_A_DATE = 366 * 86_400
 """Seconds of waiting for which a message still tells the end."""
 
-CHUNK = 65_536
+LONGEST_TIMEOUT = 1_000_000.0
+"""Seconds, beyond which a socket takes no timeout."""
+
+CHUNK = 262_144
 """Bytes that are read of an answer at once."""
 
 LONGEST_ERROR_BODY = 65_536
@@ -89,6 +94,8 @@ class GongClient:
         self._refusal_of_all: GongError | None = None
         self._retries = retries
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, ConnectionAdapter(limiter.begin_late, settings.max_parallel_windows))
         self._session.headers["User-Agent"] = settings.user_agent
         self._session.headers["Content-Type"] = "application/json"
 
@@ -134,14 +141,13 @@ class GongClient:
         self, content: bytes, is_wanted: Callable[[], bool]
     ) -> tuple[requests.PreparedRequest, requests.Response]:
         url = self._credentials.api_url() or self._settings.api_url
-        before = self._clock.monotonic()
-        self._limiter.wait_for_turn()
+        with self._tally.waiting(Wait.TURN):
+            self._limiter.wait_for_turn()
         if not is_wanted():
             raise RunStoppedError
         if self._refusal_of_all is not None:
             raise self._refusal_of_all
-        begun = self._clock.monotonic()
-        self._tally.add(requests=1, seconds_for_limit=begun - before)
+        self._tally.add(requests=1)
         try:
             # As `auth`, because requests would let a .netrc entry replace a header of our own.
             request = self._session.prepare_request(
@@ -150,16 +156,18 @@ class GongClient:
             environment = self._session.merge_environment_settings(
                 url=request.url, proxies={}, stream=True, verify=None, cert=None
             )
-            response = self._session.send(
-                request, timeout=self._settings.request_timeout, allow_redirects=False, **environment
-            )
-        except requests.RequestException as error:
+            with self._tally.waiting(Wait.GONG):
+                response = self._session.send(
+                    request,
+                    timeout=min(self._settings.request_timeout, LONGEST_TIMEOUT),
+                    allow_redirects=False,
+                    **environment,
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._no_answer(error, url) from None
-        finally:
-            self._tally.add(seconds_for_gong=self._clock.monotonic() - begun)
         return request, response
 
-    def _no_answer(self, error: requests.RequestException, url: str) -> Exception:
+    def _no_answer(self, error: Exception, url: str) -> Exception:
         # The exceptions' own texts name hosts and, for a proxy, may hold its password.
         if isinstance(error, requests.Timeout):
             return TryAgainError(f"Gong gave no answer within {self._settings.request_timeout:g} s")
@@ -176,18 +184,17 @@ class GongClient:
         seconds_left = self._settings.request_timeout - response.elapsed.total_seconds()
         try:
             # As it comes: requests' own reading waits for whole chunks, and a timeout there is one for each byte.
-            while chunk := response.raw.read1(CHUNK, decode_content=True):
-                body += chunk
-                if len(body) > most:
-                    break
-                if self._clock.monotonic() - begun > seconds_left:
-                    reason = f"Gong's answer did not come whole within {self._settings.request_timeout:g} s"
-                    raise TryAgainError(reason, response.status_code)
+            with self._tally.waiting(Wait.GONG):
+                while chunk := response.raw.read1(CHUNK, decode_content=True):
+                    body += chunk
+                    if len(body) > most:
+                        break
+                    if self._clock.monotonic() - begun > seconds_left:
+                        reason = f"Gong's answer did not come whole within {self._settings.request_timeout:g} s"
+                        raise TryAgainError(reason, response.status_code)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             reason = f"Gong's answer broke off ({_root_cause(error)})"
             raise TryAgainError(reason, response.status_code) from None
-        finally:
-            self._tally.add(seconds_for_gong=self._clock.monotonic() - begun)
         return body
 
     def _failure(self, response: requests.Response) -> Exception:
@@ -226,8 +233,9 @@ class GongClient:
         if envelope is None:
             return told
         errors = "; ".join(envelope.errors or ()) or "no reason given"
-        request_id = f" (requestId {envelope.request_id})" if envelope.request_id else ""
-        return f"{told}, saying {redact(errors, self._credentials.secrets())!r}{redact(request_id)}"
+        secrets = self._credentials.secrets()
+        request_id = f" (requestId {redact(envelope.request_id, secrets)})" if envelope.request_id else ""
+        return f"{told}, saying {redact(errors, secrets)!r}{request_id}"
 
     def _rate_limited(self, response: requests.Response, told: str) -> Exception:
         wait = self._retry_after(response.headers.get("Retry-After"))
@@ -252,7 +260,7 @@ class GongClient:
         except ValueError:
             try:
                 wait = (parsedate_to_datetime(value) - self._clock.now()).total_seconds()
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, OverflowError):
                 return None
         return max(wait, 0.0) if math.isfinite(wait) else None
 

@@ -47,6 +47,7 @@ class TapCommand(SingerCommand):
             self.logger.error("The Python package %s, which these settings need, is not installed.", error.name)  # noqa: TRY400
             sys.exit(1)
         except TerminatedError as ending:
+            _let_go_of_stdout()
             self.logger.error("The run was ended by %s; the last STATE stands.", ending.signal_name)  # noqa: TRY400
             raise
 
@@ -56,7 +57,11 @@ class TapCommand(SingerCommand):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # Python would complain of the same pipe again when it flushes stdout at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _let_go_of_stdout()
             message = "The target has gone before the tap was done; its own messages say why."
             raise TapError(message) from None
+
+
+def _let_go_of_stdout() -> None:
+    """Keep Python from writing what is left for a target that does not read, when it flushes stdout at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -32,6 +32,6 @@ def _typed(text: str, types: str | list[str]) -> Any:  # noqa: ANN401 - any of t
             return Decimal(text)
         if "array" in types:
             return json.loads(text)
-    except (ValueError, InvalidOperation):
+    except (ValueError, InvalidOperation, RecursionError):
         return text
     return WORDS.get(text.strip().lower(), text) if "boolean" in types else text

@@ -17,42 +17,83 @@ if TYPE_CHECKING:
 MARGIN = 1.03
 """How much longer than allowed the limiter makes each span, as requests reach Gong less evenly than they leave."""
 
+MOST_REMEMBERED = 1_000
+"""Calls that are looked back at, however many a second are allowed."""
+
 
 class RateLimiter:
     """Lets no more than `calls_per_second` calls begin in any second.
 
+    Of the threads that wait, the one whose last call is longest ago goes first: where the quickest went first, one
+    window would fall behind the others and be read alone at the end, at a call a second.
     Below one call a second, and for fractions, the span grows so that whole calls fit it: 0.5 is one call in two
     seconds. Safe to share between threads.
     """
 
     def __init__(self, calls_per_second: float, clock: Clock) -> None:
-        calls = max(1, math.floor(calls_per_second))
-        self._span = calls / calls_per_second * MARGIN
-        self._begun: deque[float] = deque(maxlen=calls)
+        self._calls = min(math.ceil(calls_per_second), MOST_REMEMBERED)
+        self._span = self._calls / calls_per_second * MARGIN
+        self._begun: deque[_Call] = deque(maxlen=self._calls)
+        self._waiting: list[_Call] = []
         self._held_until = -math.inf
         self._clock = clock
         self._lock = threading.Lock()
+        self._own = threading.local()
 
     def wait_for_turn(self) -> None:
-        """Return when the next call may begin, and count it as begun.
+        """Return when this thread's next call may begin, and count it as begun.
 
         Raises:
             RunStoppedError: If the run is stopped meanwhile.
         """
-        while delay := self._take_turn():
+        before: _Call | None = getattr(self._own, "call", None)
+        call = self._own.call = _Call(before.begins if before else -math.inf)
+        with self._lock:
+            self._waiting.append(call)
+            self._waiting.sort(key=lambda waiting: waiting.last)
+            delay = self._delay(call)
+        while delay:
             self._clock.wait(delay)
+            with self._lock:
+                delay = self._delay(call)
+
+    def begin_late(self) -> None:
+        """Count this thread's call as begun only now, as it had to wait for a connection."""
+        with self._lock:
+            self._own.call.begins = self._clock.monotonic()
 
     def hold(self, seconds: float) -> None:
         """Let no call begin for that many seconds, which is what a Retry-After asks of everybody."""
         with self._lock:
             self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
 
-    def _take_turn(self) -> float:
-        with self._lock:
-            now = self._clock.monotonic()
-            full = len(self._begun) == self._begun.maxlen
-            ready = max(self._held_until, self._begun[0] + self._span if full else -math.inf)
-            if now >= ready:
-                self._begun.append(now)
-                return 0.0
-            return ready - now
+    def _delay(self, call: _Call) -> float:
+        """Seconds until `call` may begin, as far as is known by now; at 0 it has begun."""
+        now = self._clock.monotonic()
+        call.begins = max(now, self._held_until, self._allowed(self._waiting.index(call)))
+        if call.begins == now:
+            self._waiting.remove(call)
+            self._begun.append(call)
+        return call.begins - now
+
+    def _allowed(self, place: int) -> float:
+        """When the call at that place among those that wait may begin: a span after the one that is `calls` before."""
+        before = len(self._begun) + place - self._calls
+        if before < 0:
+            return -math.inf
+        waiting = before - len(self._begun)
+        follows = self._begun[before] if waiting < 0 else self._waiting[waiting]
+        return follows.begins + self._span
+
+
+class _Call:
+    """A call that waits or has begun.
+
+    Attributes:
+        last: When the same thread's last call began.
+        begins: When it begins; foreseen, until it has begun.
+    """
+
+    def __init__(self, last: float) -> None:
+        self.last = last
+        self.begins = math.inf

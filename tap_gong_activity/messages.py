@@ -82,9 +82,11 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         gathered, self._gathered = self._gathered, bytearray()
         self._writing = True
         try:
-            if gathered:
-                sys.stdout.buffer.write(gathered)
-                sys.stdout.buffer.flush()
+            left = memoryview(gathered)
+            while left:
+                # With PYTHONUNBUFFERED it takes a part only, where a signal comes in between.
+                left = left[sys.stdout.buffer.write(left) :]
+            sys.stdout.buffer.flush()
         finally:
             self._writing = False
             interruption, self._interruption = self._interruption, None

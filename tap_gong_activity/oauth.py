@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
+import urllib3
 from filelock import FileLock
 
 from tap_gong_activity.errors import TapError
@@ -41,6 +42,12 @@ GONG_TOKEN_HOST = "https://app.gong.io"  # noqa: S105 - a host
 
 LONGEST_MARGIN = timedelta(seconds=60)
 """How long before its end an access token is no longer used; a tenth of its life, if that is less."""
+
+USUAL_LIFETIME = 86_400.0
+"""Seconds for which an access token is good, where its answer does not say."""
+
+LONGEST_LIFETIME = 366 * USUAL_LIFETIME
+"""Seconds after which an access token is renewed in any case."""
 
 TOKEN_TIMEOUT = 30.0
 """Seconds that the token endpoint may take; the end of the run waits for a refresh, so this is no setting."""
@@ -164,7 +171,7 @@ class OAuthCredentials:
                 timeout=min(TOKEN_TIMEOUT, self._settings.request_timeout),
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             # Its text holds the query, and with it the refresh token.
             reason = f"The OAuth token endpoint {self._token_host()} gave no answer ({type(error).__name__})"
             raise TryAgainError(reason) from None
@@ -174,13 +181,15 @@ class OAuthCredentials:
         ):
             raise TryAgainError(answered, response.status_code)
         try:
-            answer = msgspec.json.decode(response.content, type=_TokenAnswer)
+            answer = msgspec.json.decode(response.content, type=_TokenAnswer, strict=False)
         except (msgspec.DecodeError, UnicodeDecodeError):
             answer = _TokenAnswer()
         if response.status_code != HTTPStatus.OK or not answer.access_token or not answer.refresh_token:
             raise self._refused(answered, response.status_code, answer)
         self._secrets |= {answer.refresh_token}
-        lifetime = timedelta(seconds=answer.expires_in if answer.expires_in is not None else 86_400)
+        # Whatever it says, the new refresh token has to reach the disk.
+        expires_in = USUAL_LIFETIME if answer.expires_in is None else answer.expires_in
+        lifetime = timedelta(seconds=min(max(expires_in, 0.0), LONGEST_LIFETIME))
         renewed = {
             "refresh_token": answer.refresh_token,
             "access_token": answer.access_token,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import deque
 from typing import IO, NamedTuple
@@ -74,9 +75,12 @@ class PageBuffer:
     def _put_into_file(self, page: bytes | bytearray) -> _Place:
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the buffer
-            offset = self._file.seek(0, 2)
-            self._file.write(page)
+                # Without a buffer, which would tell of a full disk only later, when another page is taken.
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the buffer
+            offset = self._file.seek(0, os.SEEK_END)
+            left = memoryview(page)
+            while left:
+                left = left[self._file.write(left) :]
         except OSError as error:
             message = (
                 f"Pages that wait for their turn can't be kept in the temporary folder ({error.strerror}): "

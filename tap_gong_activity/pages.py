@@ -88,18 +88,21 @@ def _pages_once(
         try:
             page = client.ask(body, largest_answer=largest, is_wanted=is_wanted)
         except GongError as error:
-            if seen and error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
+            if seen and (error.status == HTTPStatus.BAD_REQUEST or isinstance(error, NothingFoundError)):
                 raise _CursorRefusedError(str(error), error.status) from None
             if not isinstance(error, NothingFoundError):
                 raise
             among = ", the setting user_ids may name no user who is active" if settings.user_ids is not None else ""
             warn("nothing found", f"{error}: {window} is taken as empty{among}.")
             return
+        cursor = page.cursor
         yield page.body
-        if page.cursor is None:
+        # Or it would stay in memory, in each thread, while the next one comes in.
+        del page
+        if cursor is None:
             return
-        if page.cursor in seen:
+        if cursor in seen:
             message = "Gong gave a cursor that it had given for this window before, so paging would never end"
             raise GongError(message)
-        seen.add(page.cursor)
-        body = {**body, "cursor": page.cursor}
+        seen.add(cursor)
+        body = {**body, "cursor": cursor}

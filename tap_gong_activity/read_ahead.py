@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tap_gong_activity.windows import Window
 
-MEMORY_BUDGET = 16_777_216
+MEMORY_BUDGET = 8_388_608
 """Bytes of waiting pages that are kept in memory."""
 
 
@@ -78,29 +78,27 @@ class ReadAhead:
                 self._changed.notify_all()
 
     def _pages(self, reading: _Reading) -> Iterator[bytes | bytearray]:
-        while True:
-            with self._changed:
-                while not (reading.pages or reading.is_finished):
-                    self._changed.wait()
-                if not reading.pages:
-                    break
-                page = reading.pages.get()
-            yield page
+        # Not in a loop, here and below, whose variable would keep a page in memory while the next one comes in.
+        pages: Iterator[bytes | bytearray] = iter(partial(self._next_page, reading), None)
+        yield from pages
         reading.pages.close()
         if reading.failure is not None:
             raise reading.failure
+
+    def _next_page(self, reading: _Reading) -> bytes | bytearray | None:
+        with self._changed:
+            while not (reading.pages or reading.is_finished):
+                self._changed.wait()
+            return reading.pages.get() if reading.pages else None
 
     def _work(self) -> None:
         while (index := self._next_window()) is not None:
             reading = self._readings[index]
             failure: BaseException | None = None
             try:
-                for page in self._read(self._windows[index], partial(self._is_wanted, index)):
-                    with self._changed:
-                        if not self._is_wanted(index):
-                            return
-                        reading.pages.put(page)
-                        self._changed.notify_all()
+                pages = self._read(self._windows[index], partial(self._is_wanted, index))
+                if not all(map(partial(self._keep, index), pages)):
+                    return
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that writes
                 failure = error
             with self._changed:
@@ -109,6 +107,15 @@ class ReadAhead:
                 reading.failure = failure
                 reading.is_finished = True
                 self._changed.notify_all()
+
+    def _keep(self, index: int, page: bytes | bytearray) -> bool:
+        """Have a page wait for its turn, if it is still wanted."""
+        with self._changed:
+            if self._is_wanted(index):
+                self._readings[index].pages.put(page)
+                self._changed.notify_all()
+                return True
+            return False
 
     def _is_wanted(self, index: int) -> bool:
         return index < self._end

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import backoff
 
 from tap_gong_activity.errors import GongError
+from tap_gong_activity.tally import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,4 +85,5 @@ class Retries:
             return
         wait = backoff.full_jitter(min(2.0 ** min(tries - 1, 30), self._longest_wait))
         self._log(f"{failure.reason}; try {tries + 1} of {self._tries} follows in {wait:.1f} s")
-        self._clock.wait(wait)
+        with self._tally.waiting(Wait.GONG):
+            self._clock.wait(wait)

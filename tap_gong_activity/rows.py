@@ -6,7 +6,8 @@ The columns' types and meanings stand in `schemas/`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timezone
+from datetime import MAXYEAR, MINYEAR, date, datetime, time, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -88,38 +89,46 @@ class RowReader:
         dates = set(window.periods().items())
         # Every user of a window has the same periods, so each pair of Gong's texts is understood once.
         understood: dict[tuple[str | None, str | None], _Period] = {}
-        grain = window.grain.value
-        for page in pages:
-            answer, unknown = decode_answer(page)
-            for name in sorted(unknown):
-                self._warn(f"unknown field {name}", f"Gong's answer has a field {redact(name)!r} that no column holds.")
-            rows = []
-            for user in answer.users:
-                items = user.user_aggregate_activity
-                if not items:
-                    continue
-                if not user.user_id:
-                    message = "Gong answered a user without userId"
-                    raise UndocumentedError(message)
-                for item in items:
-                    texts = item.from_date, item.to_date
-                    period = understood.get(texts)
-                    if period is None:
-                        period = understood[texts] = self._understand(item, window, dates)
-                    rows.append(
-                        Row(
-                            user.user_id,
-                            user.user_email_address,
-                            grain,
-                            period.start_date,
-                            period.end_date,
-                            period.start_at,
-                            period.end_at,
-                            window.is_complete,
-                            *msgspec.structs.astuple(item)[:-2],
-                        )
+        return map(partial(self._rows_of_page, window, dates, understood), pages)
+
+    def _rows_of_page(
+        self,
+        window: Window,
+        dates: set[tuple[date, date]],
+        understood: dict[tuple[str | None, str | None], _Period],
+        page: bytes | bytearray,
+    ) -> list[Row]:
+        grain, is_complete = window.grain.value, window.is_complete
+        answer, unknown = decode_answer(page)
+        for name in sorted(unknown):
+            self._warn(f"unknown field {name}", f"Gong's answer has a field {redact(name)!r} that no column holds.")
+        rows = []
+        for user in answer.users:
+            items = user.user_aggregate_activity
+            if not items:
+                continue
+            if not user.user_id:
+                message = "Gong answered a user without userId"
+                raise UndocumentedError(message)
+            for item in items:
+                texts = item.from_date, item.to_date
+                period = understood.get(texts)
+                if period is None:
+                    period = understood[texts] = self._understand(item, window, dates)
+                rows.append(
+                    Row(
+                        user.user_id,
+                        user.user_email_address,
+                        grain,
+                        period.start_date,
+                        period.end_date,
+                        period.start_at,
+                        period.end_at,
+                        is_complete,
+                        *msgspec.structs.astuple(item)[:-2],
                     )
-            yield rows
+                )
+        return rows
 
     def _understand(self, item: PeriodActivity, window: Window, dates: set[tuple[date, date]]) -> _Period:
         start_text, end_text = item.from_date, item.to_date
@@ -156,6 +165,9 @@ class RowReader:
         return [instant.astimezone(self._zone).date() if instant and self._zone else None for instant in instants]
 
 
+YEARS_IN_EVERY_ZONE = range(MINYEAR + 1, MAXYEAR)
+"""Years whose instants have a date in every zone; others stand for no time, as 0001-01-01T00:00:00Z often does."""
+
 EARLIEST_MIDNIGHT_IN_UTC = time(10)
 """When a date begins first on Earth (UTC+14): 10:00 of the day before, in UTC."""
 
@@ -180,7 +192,7 @@ def _instant(text: str) -> datetime | None:
         instant = msgspec.convert(text, datetime)
     except msgspec.ValidationError:
         return None
-    return instant if instant.tzinfo else None
+    return instant if instant.tzinfo and instant.year in YEARS_IN_EVERY_ZONE else None
 
 
 def _utc(instant: datetime | None) -> str | None:

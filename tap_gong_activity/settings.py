@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -311,15 +312,20 @@ class _Given:
         value = self._values.get(name)
         if value is None:
             return None
-        if not isinstance(value, str) or "\0" in value:
-            raise _unusable(name, value, "the path of a file")
-        return Path(value).expanduser()
+        # What is no path may be the contents of the file, secrets and all.
+        if not isinstance(value, str) or "\0" in value or value.lstrip().startswith("{"):
+            raise _unusable(name, value, "the path of a file", repeat=False)
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            raise _unusable(name, value, "the path of a file, in the home folder of somebody who has one") from None
 
     def url(self, name: str) -> str:
         value = self._values[name]
         wanted = "an address such as https://api.gong.io, with neither credentials nor a query in it"
+        repeat = isinstance(value, str) and not re.search("[@?#]", value)
         if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
-            raise _unusable(name, value, wanted, repeat=isinstance(value, str) and "@" not in value)
+            raise _unusable(name, value, wanted, repeat=repeat)
         try:
             url = urlsplit(value)
             usable = bool(url.hostname) and url.port != 0 and url.scheme in {"http", "https"}
@@ -327,7 +333,7 @@ class _Given:
         except ValueError:
             usable = False
         if not usable:
-            raise _unusable(name, value, wanted, repeat="@" not in value and "?" not in value)
+            raise _unusable(name, value, wanted, repeat=repeat)
         return value.rstrip("/")
 
     def date(self, name: str) -> date | None:
@@ -346,11 +352,14 @@ class _Given:
         value = self._values.get(name)
         if value is None:
             return None
-        try:
-            if msgspec.convert(value, datetime).tzinfo is not None:
-                return str(value)
-        except msgspec.ValidationError:
-            pass
+        # msgspec would take a blank for the T, and an offset without its colon, which Gong does not document.
+        if isinstance(value, str) and re.fullmatch(r"\S{10}T\S{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", value):
+            try:
+                msgspec.convert(value, datetime)
+            except msgspec.ValidationError:
+                pass
+            else:
+                return value
         raise _unusable(name, value, "an instant with its offset, such as 2024-01-31T00:00:00Z")
 
     def zone(self, name: str) -> ZoneInfo | None:
@@ -386,16 +395,19 @@ class _Given:
     def number(self, name: str, *, above: float | None = None, minimum: float | None = None) -> float:
         value = self._values[name]
         bound = f"above {above}" if above is not None else f"of {minimum} or more"
+        number = math.nan
+        # The SDK reads a fraction in a file as Decimal.
+        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+            # An integer can be too large for a float, and Decimal knows a NaN that raises.
+            with suppress(OverflowError, ValueError):
+                number = float(value)
         if (
-            isinstance(value, bool)
-            # The SDK reads a fraction in a file as Decimal.
-            or not isinstance(value, (int, float, Decimal))
-            or not math.isfinite(value)
-            or (above is not None and value <= above)
-            or (minimum is not None and value < minimum)
+            not math.isfinite(number)
+            or (above is not None and number <= above)
+            or (minimum is not None and number < minimum)
         ):
             raise _unusable(name, value, f"a number {bound}")
-        return float(value)
+        return number
 
     def boolean(self, name: str) -> bool:
         value = self._values[name]

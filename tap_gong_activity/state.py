@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_gong_activity.errors import StateError
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 REPLICATION_KEY = "period_end_date"
 
+T = TypeVar("T", dict[str, Any], list[Any])
+
 
 def check_state(state: object, streams: Iterable[str]) -> None:
     """Check that a state can be read, as far as these streams go.
@@ -24,14 +26,14 @@ def check_state(state: object, streams: Iterable[str]) -> None:
     Raises:
         StateError: If it can't; the sentence names the stream and the value.
     """
-    bookmarks = _object(state, "The state").get("bookmarks", {})
+    bookmarks = _checked(state, dict, "The state").get("bookmarks", {})
     # The SDK walks over every stream's entry, also over those of other taps.
-    for stream, entry in _object(bookmarks, "The state's bookmarks").items():
-        name = f"The state's entry for {stream}"
-        _object(_object(entry, name).get("progress_markers", {}), f"{name}, in its progress_markers,")
-        partitions = entry.get("partitions", [])
-        for partition in partitions if isinstance(partitions, list) else [partitions]:
-            _object(partition, f"{name}, in its partitions,")
+    for stream, entry in _checked(bookmarks, dict, "The state's bookmarks").items():
+        name = f"The state's entry for {stream!r:.60}"
+        partitions = _checked(entry, dict, name).get("partitions", [])
+        for part in (entry, *_checked(partitions, list, f"{name}, in its partitions,")):
+            markers = _checked(part, dict, f"{name}, in its partitions,").get("progress_markers", {})
+            _checked(markers, dict, f"{name}, in its progress_markers,")
     for stream in streams:
         entry = bookmarks.get(stream, {})
         key = entry.get("replication_key", REPLICATION_KEY)
@@ -65,8 +67,9 @@ def bookmark_of(stream: str, entry: dict[str, Any]) -> date | None:
     raise StateError(message)
 
 
-def _object(value: object, name: str) -> dict[str, Any]:
-    if isinstance(value, dict):
+def _checked(value: object, kind: type[T], name: str) -> T:
+    if isinstance(value, kind):
         return value
-    message = f"{name} must be a JSON object, not {value!r:.60}: correct the state, or run without it."
+    wanted = "object" if kind is dict else "array"
+    message = f"{name} must be a JSON {wanted}, not {value!r:.60}: correct the state, or run without it."
     raise StateError(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +24,7 @@ from tap_gong_activity.read_ahead import ReadAhead
 from tap_gong_activity.rows import COLUMNS, Row, RowReader
 from tap_gong_activity.schemas import SCHEMAS
 from tap_gong_activity.state import REPLICATION_KEY, bookmark_of
+from tap_gong_activity.tally import Wait
 from tap_gong_activity.windows import Window, cut_into_windows, first_day
 
 if sys.version_info >= (3, 12):
@@ -106,10 +108,14 @@ class ActivityStream(Stream):
             return
         with self.get_record_counter() as counter, self.get_sync_timer():
             for window, pages in self._windows_and_rows():
-                for rows in pages:
-                    self._tap.message_writer.write_rows(self.name, rows)
-                    counter.increment(len(rows))
+                # Not in a loop, whose variable would keep a page's rows while the next page comes in.
+                for written in map(self._write_rows, pages):
+                    counter.increment(written)
                 self._set_bookmark(window)
+
+    def _write_rows(self, rows: list[Row]) -> int:
+        self._tap.message_writer.write_rows(self.name, rows)
+        return len(rows)
 
     def _rows_go_out_as_they_are(self) -> bool:
         (stream_map, *other_maps) = self.stream_maps
@@ -161,14 +167,20 @@ class ActivityStream(Stream):
 
     def _rows(self, reader: RowReader, window: Window, pages: Iterator[bytes | bytearray]) -> Iterator[list[Row]]:
         try:
-            for rows in reader.rows(window, pages):
-                self._tap.tally.add(rows=len(rows))
-                yield rows
+            yield from map(self._tallied, reader.rows(window, iter(partial(self._next_page, pages), None)))
         except GongError as error:
             bookmark = self._bookmark()
             stands = f"the state stands at {bookmark}" if bookmark else "no state has been written for this stream yet"
             message = f"{self.name}, {window}: {error}; {stands}."
             raise TapError(message) from None
+
+    def _next_page(self, pages: Iterator[bytes | bytearray]) -> bytes | bytearray | None:
+        with self._tap.tally.waiting(Wait.PAGE):
+            return next(pages, None)
+
+    def _tallied(self, rows: list[Row]) -> list[Row]:
+        self._tap.tally.add(rows=len(rows))
+        return rows
 
     def _windows_and_pages(self, windows: list[Window]) -> Iterable[tuple[Window, Iterator[bytes | bytearray]]]:
         if self.ABORT_AT_RECORD_COUNT is not None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+from dataclasses import replace
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._classproperty import classproperty
-from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib import Catalog, MetadataMapping, StreamMetadata
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_gong_activity.client import GongClient
@@ -22,7 +24,6 @@ from tap_gong_activity.environment import settings_in_environment
 from tap_gong_activity.errors import TapError
 from tap_gong_activity.limiter import RateLimiter
 from tap_gong_activity.messages import MessageWriter
-from tap_gong_activity.oauth import OAuthCredentials
 from tap_gong_activity.retries import Retries
 from tap_gong_activity.settings import PROPERTIES, Settings, read_settings
 from tap_gong_activity.state import check_state
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from singer_sdk.plugin_base import _ConfigInput
 
     from tap_gong_activity.client import Credentials
+
+
+LONGEST_LAST_WRITE = 5.0
+"""Seconds for which a signal lets the lines that are being written become whole."""
 
 
 class TapGongActivity(Tap):
@@ -77,7 +82,7 @@ class TapGongActivity(Tap):
     @cached_property
     def tally(self) -> Tally:
         """What the run has done so far."""
-        return Tally()
+        return Tally(self.clock.monotonic)
 
     @cached_property
     def client(self) -> GongClient:
@@ -97,6 +102,9 @@ class TapGongActivity(Tap):
     def _credentials(self) -> Credentials:
         settings = self.settings
         if settings.oauth_token_file is not None:
+            # Only where it is used: filelock takes as long to import as everything else of the tap's own.
+            from tap_gong_activity.oauth import OAuthCredentials  # noqa: PLC0415
+
             return OAuthCredentials(settings.oauth_token_file, settings, clock=self.clock, retries=self._retries())
         if settings.access_token is not None:
             return bearer_credentials(settings.access_token)
@@ -120,6 +128,20 @@ class TapGongActivity(Tap):
     def load_state(self, state: dict[str, Any]) -> None:
         check_state(state, [stream.name for stream in STREAMS])
         super().load_state(state)
+
+    @override
+    def setup_mapper(self) -> None:
+        """Set up the stream maps as if every stream were selected.
+
+        For a deselected stream the SDK takes all columns away and then refuses its map for want of the key, so that a
+        map of `*` would end each run that does not read all streams.
+        """
+        super(Tap, self).setup_mapper()
+        catalog = Catalog()
+        for entry in self.catalog.streams:
+            root = replace(entry.metadata.get((), StreamMetadata()), selected=True)
+            catalog.add_stream(replace(entry, metadata=MetadataMapping({**entry.metadata, (): root})))
+        self.mapper.register_raw_streams_from_catalog(catalog)
 
     def run(self, *, test: bool = False) -> None:
         """Sync the selected streams, or try each with one request.
@@ -148,11 +170,13 @@ class TapGongActivity(Tap):
     def _log_summary(self, streams: list[str]) -> None:
         tally = self.tally
         self.logger.info(
-            "Done: %s, %d rows, %d requests, %d of them retries, %.1f s waiting for the rate limit, %.1f s for Gong.",
+            "Done: %s, %d rows, %d requests, %d of them retries, in %.1f s, of which %.1f s went by waiting for the "
+            "rate limit and %.1f s waiting for Gong.",
             ", ".join(streams) or "no stream",
             tally.rows,
             tally.requests,
             tally.retries,
+            tally.seconds,
             tally.seconds_for_limit,
             tally.seconds_for_gong,
         )
@@ -261,12 +285,16 @@ class TapGongActivity(Tap):
         The SDK writes the state again, perhaps in the middle of a row, and exits with 0, which tells an orchestrator
         that all is well.
         """
+        again = threading.Timer(LONGEST_LAST_WRITE, os.kill, (os.getpid(), signum))
+        again.daemon = True
 
         def end() -> NoReturn:
+            again.cancel()
             raise TerminatedError(signum)
 
-        self.clock.stop()
         self.message_writer.interrupt(end)
+        # Still here, so lines are being written, and the target may have stopped reading them.
+        again.start()
 
 
 def _read_json(file: IO[str], kind: str) -> dict[str, Any]:

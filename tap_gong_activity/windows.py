@@ -55,7 +55,7 @@ def company_today(now: datetime, zone: ZoneInfo | None) -> date:
     Args:
         now: The current instant, with its offset.
         zone: The company's time zone. Without one it is the latest date that has begun everywhere (UTC-12), which lags
-            by a day at most and can never lead to a day that has not ended.
+            by a day, for a company east of UTC+12 now and then by two, and can never lead to a day that has not ended.
     """
     return now.astimezone(zone or LAST_ZONE_TO_BEGIN_A_DAY).date()
 
