@@ -1,0 +1,27 @@
+"""How hypothesis runs the property tests: never against the clock, and with what reproduces a failure."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+FEW = settings(deadline=None, print_blob=True, max_examples=40)
+SOME = settings(deadline=None, print_blob=True, max_examples=100)
+MANY = settings(deadline=None, print_blob=True, max_examples=250)
+
+NUMBERS = (
+    st.integers()
+    | st.integers(-3, 30)
+    | st.floats()
+    | st.decimals()
+    | st.sampled_from([10**25, 10**400, -(10**400), 2**63, 2**64, 0.1, 1e-320, 1e308])
+)
+TEXTS = st.text(max_size=20) | st.text(string.printable, max_size=20) | st.sampled_from(["", " ", "null", "2024-02-30"])
+SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS
+JSON: st.SearchStrategy[Any] = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6
+)
+"""Anything that a JSON file can hold once the SDK has read it, with fractions as Decimal or float."""
