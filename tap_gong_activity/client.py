@@ -201,7 +201,10 @@ class GongClient:
         status = response.status_code
         try:
             envelope = decode_envelope(self._read(response, LONGEST_ERROR_BODY))
-        except TryAgainError:
+        except TryAgainError as broken_off:
+            if status == HTTPStatus.NOT_FOUND:
+                # What it means depends on the envelope.
+                return broken_off
             envelope = None
         told = self._told(response, envelope)
         if status == HTTPStatus.TOO_MANY_REQUESTS:

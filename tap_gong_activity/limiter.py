@@ -6,6 +6,7 @@ that. A limiter of our own, as the rate-limiting libraries know no Retry-After t
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections import deque
@@ -19,6 +20,9 @@ MARGIN = 1.03
 
 MOST_REMEMBERED = 1_000
 """Calls that are looked back at, however many a second are allowed."""
+
+SHORTEST_WAIT = 0.001
+"""Seconds to wait at least, where what was foreseen has not come true."""
 
 
 class RateLimiter:
@@ -35,6 +39,7 @@ class RateLimiter:
         self._span = self._calls / calls_per_second * MARGIN
         self._begun: deque[_Call] = deque(maxlen=self._calls)
         self._waiting: list[_Call] = []
+        self._numbers = itertools.count(1)
         self._held_until = -math.inf
         self._clock = clock
         self._lock = threading.Lock()
@@ -47,10 +52,10 @@ class RateLimiter:
             RunStoppedError: If the run is stopped meanwhile.
         """
         before: _Call | None = getattr(self._own, "call", None)
-        call = self._own.call = _Call(before.begins if before else -math.inf)
+        call = self._own.call = _Call(before.number if before else 0)
         with self._lock:
             self._waiting.append(call)
-            self._waiting.sort(key=lambda waiting: waiting.last)
+            self._waiting.sort(key=lambda waiting: waiting.last_number)
             delay = self._delay(call)
         while delay:
             self._clock.wait(delay)
@@ -70,30 +75,39 @@ class RateLimiter:
     def _delay(self, call: _Call) -> float:
         """Seconds until `call` may begin, as far as is known by now; at 0 it has begun."""
         now = self._clock.monotonic()
-        call.begins = max(now, self._held_until, self._allowed(self._waiting.index(call)))
-        if call.begins == now:
-            self._waiting.remove(call)
-            self._begun.append(call)
-        return call.begins - now
+        # Whoever wakes first lets all begin whose turn it is, as threads do not wake in the order of their turns.
+        while self._waiting and max(self._held_until, self._allowed(0)) <= now:
+            first = self._waiting.pop(0)
+            first.number = next(self._numbers)
+            first.begins = now
+            self._begun.append(first)
+        if call.number:
+            call.begins = now
+            return 0.0
+        call.begins = max(self._held_until, self._allowed(self._waiting.index(call)))
+        return max(call.begins - now, SHORTEST_WAIT)
 
     def _allowed(self, place: int) -> float:
         """When the call at that place among those that wait may begin: a span after the one that is `calls` before."""
         before = len(self._begun) + place - self._calls
         if before < 0:
             return -math.inf
-        waiting = before - len(self._begun)
-        follows = self._begun[before] if waiting < 0 else self._waiting[waiting]
-        return follows.begins + self._span
+        # Sorted, as one that began late counts from then.
+        begun = sorted(call.begins for call in self._begun)
+        follows = begun[before] if before < len(begun) else self._waiting[before - len(begun)].begins
+        return follows + self._span
 
 
 class _Call:
     """A call that waits or has begun.
 
     Attributes:
-        last: When the same thread's last call began.
+        last_number: The number of the same thread's last call; 0 if this is its first.
+        number: Which of all calls it is, counted from 1; 0 while it waits.
         begins: When it begins; foreseen, until it has begun.
     """
 
-    def __init__(self, last: float) -> None:
-        self.last = last
+    def __init__(self, last_number: int) -> None:
+        self.last_number = last_number
+        self.number = 0
         self.begins = math.inf

@@ -205,6 +205,8 @@ class OAuthCredentials:
             advice = f"check client_id and client_secret in {self._path}"
         elif status == HTTPStatus.OK:
             advice = "which holds no access_token or no refresh_token"
+        elif status != HTTPStatus.BAD_REQUEST:
+            advice = "that is no answer of Gong's, so check api_url and what is between here and Gong"
         else:
             advice = (
                 f"the refresh_token in {self._path} has been used before or was revoked, so authorize the app in Gong "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -37,28 +38,31 @@ class Progress:
         self._log = log
         self._begun = clock.monotonic()
         self._bar: tqdm[NoReturn] | None = None
+        self._shown = ExitStack()
 
     def __enter__(self) -> Self:
         """Show the bar, if somebody is there to see it."""
         if self._windows and sys.stderr.isatty():
             from tqdm import tqdm  # noqa: PLC0415 - only where there is a terminal
+            from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - likewise
 
-            self._bar = tqdm(total=self._windows, desc=self._stream, unit="window", dynamic_ncols=True, leave=False)
+            self._bar = self._shown.enter_context(
+                tqdm(total=self._windows, desc=self._stream, unit="window", dynamic_ncols=True, leave=False)
+            )
+            # Every line, also a retry's from another thread, goes above the bar and not into it.
+            self._shown.enter_context(logging_redirect_tqdm())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()
+        self._shown.close()
 
     def window_done(self, window: Window, rows: int) -> None:
         """Tell that a window's rows and its STATE have been written."""
         self._done += 1
         seconds_left = (self._clock.monotonic() - self._begun) / self._done * (self._windows - self._done)
-        if self._bar is not None:
-            self._bar.clear()
         self._log(
             f"{self._stream}: {window}, window {self._done} of {self._windows}, {rows:,} rows, "
             f"{self._tally.requests:,} requests so far, {_duration(seconds_left)} left"

@@ -140,12 +140,12 @@ class RowReader:
             if instant is None:
                 self._warn(
                     f"instant {name}",
-                    f"Gong's {name} {text[:40]!r} is no valid time, so its instant stays null; the date is read.",
+                    f"Gong's {name} {_shown(text)} is no valid time, so its instant stays null; the date is read.",
                 )
             elif self._zone and instant.utcoffset() != instant.astimezone(self._zone).utcoffset():
                 self._warn(
                     "offset",
-                    f"Gong's {name} {text[:40]!r} has another offset than {self._zone.key}, so the setting "
+                    f"Gong's {name} {_shown(text)} has another offset than {self._zone.key}, so the setting "
                     "company_timezone may not be the company's own time zone.",
                 )
         start: date | None = _date(start_text, "fromDate")
@@ -154,7 +154,7 @@ class RowReader:
             start, end = self._in_company_zone(start_at, end_at)
         if (start, end) not in dates:
             message = (
-                f"Gong answered a period from {start_text[:40]!r} to {end_text[:40]!r}, which is no "
+                f"Gong answered a period from {_shown(start_text)} to {_shown(end_text)}, which is no "
                 f"{window.grain.value} of the dates that were asked for: set company_timezone to the time zone that "
                 "the company has in Gong"
             )
@@ -183,7 +183,7 @@ def _date(text: str, name: str) -> date:
     try:
         return msgspec.convert(text[:10], date)
     except msgspec.ValidationError:
-        message = f"Gong answered a period whose {name} is no date: {text[:40]!r}"
+        message = f"Gong answered a period whose {name} is no date: {_shown(text)}"
         raise UndocumentedError(message) from None
 
 
@@ -197,3 +197,7 @@ def _instant(text: str) -> datetime | None:
 
 def _utc(instant: datetime | None) -> str | None:
     return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z") if instant else None
+
+
+def _shown(text: str) -> str:
+    return repr(redact(text)[:40])

@@ -329,7 +329,7 @@ class _Given:
         try:
             url = urlsplit(value)
             usable = bool(url.hostname) and url.port != 0 and url.scheme in {"http", "https"}
-            usable = usable and not (url.query or url.fragment or "@" in url.netloc)
+            usable = usable and not (url.query or url.fragment or "@" in value)
         except ValueError:
             usable = False
         if not usable:

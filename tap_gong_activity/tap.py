@@ -27,7 +27,7 @@ from tap_gong_activity.messages import MessageWriter
 from tap_gong_activity.retries import Retries
 from tap_gong_activity.settings import PROPERTIES, Settings, read_settings
 from tap_gong_activity.state import check_state
-from tap_gong_activity.streams import STREAMS, ActivityStream
+from tap_gong_activity.streams import STREAMS
 from tap_gong_activity.tally import Tally
 from tap_gong_activity.windows import company_today
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
+    from tap_gong_activity.activity_stream import ActivityStream
     from tap_gong_activity.client import Credentials
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 FEW = settings(deadline=None, print_blob=True, max_examples=40)
 SOME = settings(deadline=None, print_blob=True, max_examples=100)
-MANY = settings(deadline=None, print_blob=True, max_examples=250)
+MANY = settings(deadline=None, print_blob=True, max_examples=200)
 
 NUMBERS = (
     st.integers()

@@ -153,6 +153,16 @@ def test_an_error_that_is_cut_off_is_told_without_its_words() -> None:
         assert found.failure() == "Gong answered 400 Bad Request"
 
 
+def test_a_404_that_is_cut_off_is_tried_again() -> None:
+    """Whether it is an empty window or a wrong host, only the whole of it can tell."""
+    with (
+        answering("404 Not Found", b'{"requestId": "4al', Content_Length="1000") as url,
+        asking(given={"api_url": url, "max_retries": 1}) as found,
+    ):
+        assert found.failure().endswith("it was tried 2 times")
+        assert found.tally.requests == 2
+
+
 def test_a_truncated_gzip_stream_is_no_whole_answer() -> None:
     """Also where the connection ended as announced."""
     body = gzip.compress(json.dumps({"requestId": "x" * 5_000, "records": {"cursor": None}}).encode())[:-12]
@@ -238,7 +248,7 @@ def test_undocumented_json_is_not_tried_again(fault: str) -> None:
 
 def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
     """Nor asked for again."""
-    with asking("huge=200000000") as found:
+    with asking("huge=1000000000000000") as found:
         assert found.failure() == (
             f"Gong's answer is larger than {LARGEST_ANSWER:,} bytes, which no page of this window can be"
         )
@@ -451,6 +461,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
     """The sandbox stands in for it, as it answers for every host that it is asked for."""
     with asking() as proxy, asking(given={"api_url": "http://gong.invalid"}) as found:
         monkeypatch.setenv("http_proxy", proxy.sandbox.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
         assert found.ask().body
         assert (len(found.requests), len(proxy.requests)) == (0, 1)
 

@@ -302,6 +302,15 @@ def test_a_refresh_token_that_was_used_before_is_explained(path: Path) -> None:
         assert refreshes(sandbox) == [400]
 
 
+@pytest.mark.parametrize("fault", ["status=404,envelope=no", "status=302,location=https://example.com"])
+def test_an_answer_from_elsewhere_blames_no_token(path: Path, fault: str) -> None:
+    """A web page or a redirect is nothing that Gong's token endpoint answers."""
+    with serving(path, f"{fault},on=token") as sandbox:
+        text = refusal(credentials_of(path, sandbox.url))
+        assert "check api_url" in text
+        assert "used before" not in text
+
+
 def test_a_wrong_client_secret_is_told(path: Path) -> None:
     """It is named, not repeated."""
     with serving(path) as sandbox:
@@ -524,6 +533,16 @@ def test_no_secret_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> No
     assert any("generate-customer-token" in line for line in lines)
     assert len(seen) > 10
     assert not any(secret in line for secret in seen for line in lines)
+
+
+def test_every_secret_of_the_run_is_known(path: Path) -> None:
+    """So that no message of Gong's can repeat one, old or new."""
+    with serving(path) as sandbox:
+        credentials = credentials_of(path, sandbox.url)
+        old = sandbox.tokens.refresh_token
+        token = signed(credentials)
+        expected = {old, sandbox.tokens.refresh_token, sandbox.tokens.client_secret, token}
+        assert expected <= set(credentials.secrets())
 
 
 def test_an_error_of_the_token_endpoint_is_told_without_secrets(path: Path) -> None:

@@ -23,11 +23,11 @@ from singer_sdk.singerlib import Catalog, RecordMessage
 from singer_sdk.tap_base import CliTestOptionValue
 from taps import tap_of
 
+from tap_gong_activity.activity_stream import ActivityStream
 from tap_gong_activity.command import TerminatedError
 from tap_gong_activity.errors import SettingsError
 from tap_gong_activity.sandbox import Sandbox
 from tap_gong_activity.settings import PROPERTIES
-from tap_gong_activity.streams import ActivityStream
 from tap_gong_activity.tap import TapGongActivity
 
 if TYPE_CHECKING:

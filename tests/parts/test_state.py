@@ -183,7 +183,7 @@ def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureF
     }
     state = {"bookmarks": {**others, **state_of("activity_by_day", replication_key_value="2025-03-09")["bookmarks"]}}
     with (
-        Sandbox(company=COMPANY, today=TODAY) as sandbox,
+        Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         tap_of(state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
     ):
         tap.run()
@@ -201,6 +201,26 @@ def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureF
     assert sum(message["type"] == "RECORD" for message in messages) > 50
 
 
+@pytest.mark.parametrize("periods_per_window", [1, 2, 3, 90])
+def test_a_bookmark_never_moves_backwards(capsysbinary: pytest.CaptureFixture[bytes], periods_per_window: int) -> None:
+    """Windows of the lookback end before it."""
+    state = state_of("activity_by_day", replication_key_value="2025-03-10")
+    with (
+        Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
+        tap_of(
+            state=state,
+            api_url=sandbox.url,
+            company_timezone="America/Los_Angeles",
+            periods_per_window=periods_per_window,
+        ) as tap,
+    ):
+        tap.run()
+    states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
+    bookmarks = [found["bookmarks"]["activity_by_day"]["replication_key_value"] for found in states]
+    assert bookmarks == sorted(bookmarks)
+    assert (bookmarks[0], bookmarks[-1]) == ("2025-03-10", "2025-03-12")
+
+
 @pytest.mark.parametrize("bookmark", ["2025-03-12", "2025-03-13", "2999-01-01"])
 def test_a_bookmark_at_or_after_today_reads_nothing_new(
     capsysbinary: pytest.CaptureFixture[bytes], caplog: pytest.LogCaptureFixture, bookmark: str
@@ -208,7 +228,7 @@ def test_a_bookmark_at_or_after_today_reads_nothing_new(
     """The state stands; one after today is warned of, as somebody may have edited it."""
     state = state_of("activity_by_day", replication_key_value=bookmark)
     with (
-        Sandbox(company=COMPANY, today=TODAY) as sandbox,
+        Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         tap_of(
             state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles", lookback_days=0
         ) as tap,
@@ -226,7 +246,7 @@ def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytes
     markers = {"replication_key": "period_end_date", "replication_key_value": "2999-01-01", "Note": "n"}
     state = state_of("activity_by_day", replication_key_value="2025-03-10", progress_markers=markers)
     with (
-        Sandbox(company=COMPANY, today=TODAY) as sandbox,
+        Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         tap_of(state=state, api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
     ):
         tap.run()

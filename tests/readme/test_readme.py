@@ -9,12 +9,15 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_gong_activity.settings import PROPERTIES
-from tap_gong_activity.streams import STREAMS, ActivityStream
+from tap_gong_activity.streams import STREAMS
+
+if TYPE_CHECKING:
+    from tap_gong_activity.activity_stream import ActivityStream
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
