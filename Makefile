@@ -3,7 +3,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format types demo test-airflow lock upgrade clean
+.PHONY: help install test lint format types bench demo test-airflow lock upgrade clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ format: install ## Format the code and mend what can be mended
 
 types: install ## Check the types
 	$(BIN)/python -m mypy
+
+bench: install ## Measure speed, memory and pace beside a plain tap and bare scripts; takes a quarter of an hour
+	$(BIN)/python -m bench
 
 demo: install ## Load a year of activity from the sandbox into CSV files, twice
 	$(BIN)/python demo/run.py
