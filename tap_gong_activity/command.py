@@ -50,6 +50,13 @@ class TapCommand(SingerCommand):
             _let_go_of_stdout()
             self.logger.error("The run was ended by %s; the last STATE stands.", ending.signal_name)  # noqa: TRY400
             raise
+        except SystemExit:
+            # How click ends. What is printed, a catalog say, may have a reader who has seen enough.
+            try:
+                sys.stdout.flush()
+            except BrokenPipeError:
+                _let_go_of_stdout()
+            raise
 
     @override
     def invoke(self, ctx: click.Context) -> Any:

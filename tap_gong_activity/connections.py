@@ -1,7 +1,8 @@
-"""Connections to Gong: they tell when they have been set up, and give up on an answer whose head does not come whole.
+"""Connections to Gong: they tell when a request leaves, and give up on an answer whose head does not come whole.
 
-Setting one up takes a TLS handshake of a few tenths of a second, which the pace of the run has to know. And a timeout
-of requests is one for each byte, so a head that comes a byte a second would never end.
+A request leaves later than its turn, by a TLS handshake of a few tenths of a second or by what other threads do
+meanwhile, which the pace of the run has to know. And a timeout of requests is one for each byte, so a head that comes a
+byte a second would never end.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ class ConnectionAdapter(HTTPAdapter):
     """The transport of requests, with such connections.
 
     Args:
-        connected: Called in the thread that makes a request, when that had to wait for a new connection.
+        leaves: Called in the thread that makes a request, when its connection stands and nothing has been sent yet.
         threads: How many threads make requests at once; a connection is kept for each, up to `MOST_KEPT`.
     """
 
     poolmanager: PoolManager
 
-    def __init__(self, connected: Callable[[], None], threads: int) -> None:
-        self._pools = _pools(connected)
+    def __init__(self, leaves: Callable[[], None], threads: int) -> None:
+        self._pools = _pools(leaves)
         super().__init__(pool_maxsize=min(threads, MOST_KEPT))
 
     @override
@@ -57,12 +58,14 @@ class ConnectionAdapter(HTTPAdapter):
         return manager
 
 
-def _pools(connected: Callable[[], None]) -> dict[str, type[HTTPConnectionPool]]:
+def _pools(leaves: Callable[[], None]) -> dict[str, type[HTTPConnectionPool]]:
     class Connection(HTTPConnection):
         @override
-        def connect(self) -> None:
-            super().connect()
-            connected()
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            if self.is_closed:
+                self.connect()
+            leaves()
+            super().request(*args, **kwargs)
 
         @override
         def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3's own
@@ -71,9 +74,11 @@ def _pools(connected: Callable[[], None]) -> dict[str, type[HTTPConnectionPool]]
 
     class SecureConnection(HTTPSConnection):
         @override
-        def connect(self) -> None:
-            super().connect()
-            connected()
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            if self.is_closed:
+                self.connect()
+            leaves()
+            super().request(*args, **kwargs)
 
         @override
         def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3's own

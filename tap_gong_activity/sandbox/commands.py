@@ -36,20 +36,21 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     Raises:
         CommandNotRunError: There is no such command, or it may not be run.
     """
-    signals: list[int] = []
+    came_early: list[int] = []
     process: subprocess.Popen[bytes] | None = None
 
     def pass_on(number: int, _: FrameType | None) -> None:
         if number == signal.SIGINT and _terminal_interrupts_everyone():
             return
-        signals.append(number)
-        if process is not None:
+        if process is None:
+            came_early.append(number)
+        else:
             process.send_signal(number)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         process = subprocess.Popen(command, env=environment)  # noqa: S603 (the user's own command)
-        for number in signals:
+        for number in came_early:
             process.send_signal(number)
         status = process.wait()
     except FileNotFoundError:

@@ -19,6 +19,7 @@ from tap_gong_activity.client import NothingFoundError
 from tap_gong_activity.clock import RunStoppedError
 from tap_gong_activity.credentials import bearer_credentials
 from tap_gong_activity.errors import GongError
+from tap_gong_activity.limiter import MARGIN
 from tap_gong_activity.sandbox import Fault, Status
 
 if TYPE_CHECKING:
@@ -390,7 +391,7 @@ def test_a_request_that_is_not_wanted_is_not_made() -> None:
         with pytest.raises(RunStoppedError):
             found.ask(is_wanted=is_wanted)
         assert len(found.requests) == 1
-        assert asked == [pytest.approx(1.03)]
+        assert asked == [pytest.approx(MARGIN)]
 
 
 def test_another_try_that_is_not_wanted_any_more_is_not_made() -> None:

@@ -1,4 +1,4 @@
-"""Connections give up on an answer whose head does not come whole, and tell when they are new."""
+"""Connections give up on an answer whose head does not come whole, and tell when a request leaves."""
 
 from __future__ import annotations
 
@@ -61,19 +61,20 @@ def test_a_head_that_does_not_come_whole_ends_with_the_timeout(
             session.get(url, timeout=0.2)
 
 
-def test_each_new_connection_is_told_and_a_kept_one_is_not() -> None:
-    """A second request over the same connection has nothing to tell."""
+def test_each_request_is_told_right_before_it_leaves() -> None:
+    """When its connection stands, be that a new one or a kept one."""
+    told: list[str] = []
 
     def answer_twice(connection: socket.socket, over: threading.Event) -> None:
         for _ in range(2):
             connection.recv(65_536)
+            told.append("arrived")
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         over.wait()
 
-    told = []
     with serving(answer_twice) as url, requests.Session() as session:
-        session.mount("http://", ConnectionAdapter(lambda: told.append("connected"), 1))
+        session.mount("http://", ConnectionAdapter(lambda: told.append("leaves"), 1))
         statuses = [session.get(url, timeout=60).status_code for _ in range(2)]
 
     assert statuses == [200, 200]
-    assert told == ["connected"]
+    assert told == ["leaves", "arrived"] * 2
