@@ -9,6 +9,7 @@ import json
 import random
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import pairwise
 
 from bench.load import USERS_A_PAGE
 
@@ -32,6 +33,14 @@ COUNTERS = (
 
 KINDS_OF_USER = 8
 """How many users differ in their counters; the others repeat them."""
+
+_chance = random.Random(0)  # noqa: S311 - no secret
+
+_KINDS_OF_DAY = [
+    json.dumps({name: _chance.choice((0, 0, 0, 1, 2, 3, 5, 8, 20)) for name in COUNTERS}, separators=(",", ":"))[:-1]
+    for _ in range(97)
+]
+"""Objects of counters, still without their end; a prime number of them, so that no two users' days are alike."""
 
 
 def page(users: int, start: str, end: str, number: int) -> bytes:
@@ -65,18 +74,14 @@ def page(users: int, start: str, end: str, number: int) -> bytes:
 def _activity(start: str, end: str) -> list[bytes]:
     """One kind of user's items after another, each with an item for every day."""
     first = date.fromisoformat(start)
-    days = [first + timedelta(days=number) for number in range((date.fromisoformat(end) - first).days)]
-    chance = random.Random(start)  # noqa: S311 - no secret
-    return [_items(days, chance) for _ in range(KINDS_OF_USER)]
-
-
-def _items(days: list[date], chance: random.Random) -> bytes:
-    items = [
-        {
-            **{name: chance.choice((0, 0, 0, 1, 2, 3, 5, 8, 20)) for name in COUNTERS},
-            "fromDate": f"{day}T00:00:00-08:00",
-            "toDate": f"{day + timedelta(days=1)}T00:00:00-08:00",
-        }
-        for day in days
+    days = [str(first + timedelta(days=number)) for number in range((date.fromisoformat(end) - first).days + 1)]
+    dates = [
+        f',"fromDate":"{day}T00:00:00-08:00","toDate":"{following}T00:00:00-08:00"}}'
+        for day, following in pairwise(days)
     ]
-    return json.dumps(items, separators=(",", ":")).encode()
+    return [_items(user, dates) for user in range(KINDS_OF_USER)]
+
+
+def _items(user: int, dates: list[str]) -> bytes:
+    counters = (_KINDS_OF_DAY[(user + number * KINDS_OF_USER) % len(_KINDS_OF_DAY)] for number in range(len(dates)))
+    return f"[{','.join(map(''.join, zip(counters, dates, strict=True)))}]".encode()

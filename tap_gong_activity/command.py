@@ -67,6 +67,10 @@ class TapCommand(SingerCommand):
             _let_go_of_stdout()
             message = "The target has gone before the tap was done; its own messages say why."
             raise TapError(message) from None
+        except OSError as error:
+            _let_go_of_stdout()
+            message = f"The tap can't go on, as the operating system refuses it something ({error})."
+            raise TapError(message) from None
 
 
 def _let_go_of_stdout() -> None:

@@ -72,18 +72,8 @@ def _pools(leaves: Callable[[], None]) -> dict[str, type[HTTPConnectionPool]]:
             with _deadline(self):
                 return super().getresponse()
 
-    class SecureConnection(HTTPSConnection):
-        @override
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            if self.is_closed:
-                self.connect()
-            leaves()
-            super().request(*args, **kwargs)
-
-        @override
-        def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3's own
-            with _deadline(self):
-                return super().getresponse()
+    class SecureConnection(Connection, HTTPSConnection):
+        pass
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection

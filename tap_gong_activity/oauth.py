@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 import threading
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -20,14 +22,14 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 import urllib3
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from tap_gong_activity.errors import TapError
 from tap_gong_activity.redaction import redact
 from tap_gong_activity.retries import TryAgainError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tap_gong_activity.clock import Clock
@@ -48,6 +50,9 @@ USUAL_LIFETIME = 86_400.0
 
 LONGEST_LIFETIME = 366 * USUAL_LIFETIME
 """Seconds after which an access token is renewed in any case."""
+
+LOCK_INTERVAL = 0.1
+"""Seconds after which a lock that another process holds is tried again."""
 
 TOKEN_TIMEOUT = 30.0
 """Seconds that the token endpoint may take; the end of the run waits for a refresh, so this is no setting."""
@@ -128,7 +133,7 @@ class OAuthCredentials:
     def _refresh(self) -> None:
         self._check_file()
         try:
-            with FileLock(self._lock_path, mode=0o600):
+            with self._only_one_process():
                 self._finish_what_a_kill_left()
                 content = self._read_file()
                 if not self._has_another_good_token(content):
@@ -141,6 +146,21 @@ class OAuthCredentials:
                 "the tap must be able to write it and its folder."
             )
             raise TapError(message) from None
+
+    @contextmanager
+    def _only_one_process(self) -> Iterator[None]:
+        lock = FileLock(self._lock_path, mode=0o600)
+        while True:
+            try:
+                lock.acquire(timeout=0)
+                break
+            except Timeout:
+                # The clock's wait, which the end of the run ends: another run may take its time.
+                self._clock.wait(LOCK_INTERVAL)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _has_another_good_token(self, content: dict[str, Any]) -> bool:
         """Whether another thread's or process's refresh has left a token that has not ended."""
@@ -241,8 +261,12 @@ class OAuthCredentials:
             message = f"The OAuth token file {self._path} is no JSON object."
             raise TapError(message) from None
         for name in ("client_id", "client_secret", "refresh_token"):
-            if not isinstance(content.get(name), str) or not content[name]:
-                message = f"The OAuth token file {self._path} has no {name}, which must be a string."
+            # Whatever can't stand in a header or a query would fail there, in words that repeat it.
+            if not (isinstance(content.get(name), str) and re.fullmatch(r"[!-~]+", content[name])):
+                message = (
+                    f"The OAuth token file {self._path} has no {name}, which must be a string of printable ASCII "
+                    "characters without spaces."
+                )
                 raise TapError(message)
         self._secrets |= {content["client_secret"], content["refresh_token"]}
         return content

@@ -26,7 +26,11 @@ def check_state(state: object, streams: Iterable[str]) -> None:
     Raises:
         StateError: If it can't; the sentence names the stream and the value.
     """
-    bookmarks = _checked(state, dict, "The state").get("bookmarks", {})
+    content = _checked(state, dict, "The state")
+    if "bookmarks" not in content and "value" in content:
+        message = "The state is a whole STATE message: pass on its value only, which is what a target prints."
+        raise StateError(message)
+    bookmarks = content.get("bookmarks", {})
     # The SDK walks over every stream's entry, also over those of other taps.
     for stream, entry in _checked(bookmarks, dict, "The state's bookmarks").items():
         name = f"The state's entry for {stream!r:.60}"

@@ -21,7 +21,7 @@ from tap_gong_activity.clock import Clock
 from tap_gong_activity.command import TapCommand, TerminatedError
 from tap_gong_activity.credentials import access_key_credentials, bearer_credentials
 from tap_gong_activity.environment import settings_in_environment
-from tap_gong_activity.errors import TapError
+from tap_gong_activity.errors import SettingsError, TapError
 from tap_gong_activity.limiter import RateLimiter
 from tap_gong_activity.messages import MessageWriter
 from tap_gong_activity.retries import Retries
@@ -209,6 +209,10 @@ class TapGongActivity(Tap):
     @classmethod
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+        if any(path.lstrip().startswith("{") for path in value):
+            # Not repeated, as it is the settings themselves, with their secrets.
+            message = "The option --config takes the path of a JSON file, or ENV, not the settings themselves."
+            raise TapError(message)
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError) as error:
@@ -255,7 +259,12 @@ class TapGongActivity(Tap):
             _ = self.settings
         for name in self.config.keys() - self._all_settings():
             self.logger.warning("There is no setting %s, so it does nothing.", name)
-        return super()._validate_config(raise_errors=raise_errors)
+        errors = super()._validate_config(raise_errors=False)
+        if raise_errors and errors:
+            places = sorted({error.rpartition(" in config")[2] for error in errors})
+            message = f"The SDK can't use the setting {' and '.join(places)}: --about says of what kind it must be."
+            raise SettingsError(message)
+        return errors
 
     @classmethod
     def _all_settings(cls) -> set[str]:

@@ -76,6 +76,12 @@ def first_day(grain: Grain, start_date: date, bookmark: date | None, lookback_da
     return grain.period_start(bookmark - timedelta(days=lookback_days))
 
 
+def newest_period(grain: Grain, today: date) -> Window:
+    """The last period that has ended before the company's current day begins, as a window of its own."""
+    end = grain.period_start(today)
+    return Window(grain, grain.period_start(end - timedelta(days=1)), end)
+
+
 def cut_into_windows(
     grain: Grain,
     start: date,

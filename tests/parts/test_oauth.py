@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 import requests
 from fake_clock import FakeClock
+from filelock import FileLock
 from given_settings import settings_of
 from raw_server import answering
 from sandbox_asking import COMPANY, TODAY, asking
 
 from tap_gong_activity import oauth
+from tap_gong_activity.clock import RunStoppedError
 from tap_gong_activity.errors import GongError, TapError
 from tap_gong_activity.oauth import OAuthCredentials
 from tap_gong_activity.retries import Retries
@@ -309,6 +311,23 @@ def test_an_answer_from_elsewhere_blames_no_token(path: Path, fault: str) -> Non
         text = refusal(credentials_of(path, sandbox.url))
         assert "check api_url" in text
         assert "used before" not in text
+
+
+class EndingClock(FakeClock):
+    """A clock in whose first wait the run ends."""
+
+    def wait(self, seconds: float) -> None:
+        """End the run."""
+        raise RunStoppedError
+
+
+def test_the_end_of_the_run_ends_the_wait_for_another_runs_refresh(path: Path) -> None:
+    """However long that one holds the lock."""
+    with serving(path) as sandbox, FileLock(path.with_name(f"{path.name}.lock")):
+        credentials = credentials_of(path, sandbox.url, EndingClock())
+        with pytest.raises(RunStoppedError):
+            signed(credentials)
+        assert refreshes(sandbox) == []
 
 
 def test_a_wrong_client_secret_is_told(path: Path) -> None:

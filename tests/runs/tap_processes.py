@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from tap_gong_activity.sandbox import Sandbox
 
 SMALLEST_PIPE = 4096
+
+PATIENCE = 60.0
+"""Seconds that a tap may take to end, before a test fails rather than waits for ever."""
 
 
 class TapProcess:
@@ -106,6 +110,7 @@ class TapForker:
             [sys.executable, str(Path(__file__).with_name("tap_forker.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,
         )
         return self
 
@@ -156,6 +161,9 @@ class TapForker:
 
     def await_end(self) -> tuple[int, int]:
         """Wait for the tap's end; give its exit status and its largest memory in kilobytes."""
+        if self._running is not None and not select.select([self._process.stdout], [], [], PATIENCE)[0]:
+            os.kill(self._running, signal.SIGKILL)
+            pytest.fail(f"the tap has not ended within {PATIENCE} s")
         status, memory = self._numbers()
         self._running = None
         return status, memory

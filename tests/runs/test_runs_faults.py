@@ -469,7 +469,7 @@ def test_one_limiter_paces_all_streams_of_a_run() -> None:
     assert_ended_well(ran)
     assert {record.status for record in ran.requests} == {200}
     assert len(ran.requests) > 20
-    assert ran.waited == pytest.approx((len(ran.requests) - 1) // 3, rel=0.05)
+    assert 1 <= ran.waited / ((len(ran.requests) - 1) // 3) < 1.1
 
 
 @pytest.mark.parametrize(("pace", "seconds"), [(0.5, 2), (0.1, 10)])
@@ -478,4 +478,4 @@ def test_a_pace_below_one_a_second_is_kept(pace: float, seconds: float) -> None:
     with one_by_one() as sandbox:
         ran = run(sandbox, max_parallel_windows=1, periods_per_window=10, requests_per_second=pace)
     assert_ended_well(ran)
-    assert ran.waited == pytest.approx((len(ran.requests) - 1) * seconds, rel=0.05)
+    assert 1 <= ran.waited / ((len(ran.requests) - 1) * seconds) < 1.1

@@ -208,7 +208,7 @@ def test_the_open_period_is_marked_and_does_not_move_the_bookmark_past_its_start
         again = run(
             sandbox, streams=["activity_by_week"], include_open_period=True, start_date="2025-02-24", state=ran.state
         )
-    assert [record.body["filter"]["fromDate"] for record in ran.requests] == ["2025-02-24", "2025-03-10"]
+    assert sorted(record.body["filter"]["fromDate"] for record in ran.requests) == ["2025-02-24", "2025-03-10"]
     assert {(row["period_start_date"], row["is_complete"]) for row in ran.rows} == {
         ("2025-02-24", True),
         ("2025-03-03", True),

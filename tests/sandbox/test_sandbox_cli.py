@@ -102,10 +102,11 @@ def test_a_command_that_is_killed_gives_a_shells_status() -> None:
 def test_signals_are_passed_on(number: signal.Signals) -> None:
     """The command decides what becomes of them, and ends the sandbox with its status."""
     program = (
-        "import signal, sys, time\n"
-        "def leave(number, frame): print('got', number, flush=True); sys.exit(40 + number)\n"
+        # Written past Python's buffer, which a signal in the middle of a write may not use again.
+        "import os, signal, sys, time\n"
+        "def leave(number, frame): os.write(1, f'got {number}\\n'.encode()); sys.exit(40 + number)\n"
         "signal.signal(signal.SIGTERM, leave); signal.signal(signal.SIGINT, leave)\n"
-        "print('ready', flush=True)\n"
+        "os.write(1, b'ready\\n')\n"
         "time.sleep(60)"
     )
     # A session of its own has no terminal that could interrupt everyone at once.
