@@ -318,6 +318,7 @@ class EndingClock(FakeClock):
 
     def wait(self, seconds: float) -> None:
         """End the run."""
+        super().wait(seconds)
         raise RunStoppedError
 
 

@@ -161,6 +161,7 @@ class TapForker:
 
     def await_end(self) -> tuple[int, int]:
         """Wait for the tap's end; give its exit status and its largest memory in kilobytes."""
+        assert self._process.stdout is not None
         if self._running is not None and not select.select([self._process.stdout], [], [], PATIENCE)[0]:
             os.kill(self._running, signal.SIGKILL)
             pytest.fail(f"the tap has not ended within {PATIENCE} s")
