@@ -277,6 +277,9 @@ class OAuthCredentials:
             file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        self._rename()
+
+    def _rename(self) -> None:
         self._next_path.replace(self._path)
 
     def _finish_what_a_kill_left(self) -> None:
@@ -294,7 +297,7 @@ class OAuthCredentials:
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._next_path.unlink()
             return
-        self._next_path.replace(self._path)
+        self._rename()
 
     def _hide_secrets(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact(record.getMessage(), self._secrets), ()
