@@ -68,13 +68,14 @@ class TapProcess:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal; a process that has ended by itself gets none."""
-        os.kill(self.number, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.number, number)
 
     def send_until_it_ends(self, number: signal.Signals) -> None:
         """Send a signal again and again, as somebody does who is in a hurry."""
         with contextlib.suppress(ProcessLookupError):
             while True:
-                self.send(number)
+                os.kill(self.number, number)
                 time.sleep(0.02)
 
     def stop_reading(self) -> None:
@@ -139,6 +140,7 @@ class TapForker:
         folder = Path(self._folder.name) / str(self._started)
         folder.mkdir()
         os.mkfifo(folder / "stdout", 0o600)
+        (folder / "stderr").touch()
         files = file_arguments(folder, config=settings_for(sandbox, **settings), catalog=catalog, state=state)
         order = {
             "arguments": [*files, *arguments],
