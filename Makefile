@@ -13,9 +13,10 @@ install: .venv/.installed ## Create .venv with the locked requirements and this 
 test: lint types ## Run everything: lint, types and all tests
 	$(BIN)/python -m pytest --numprocesses 2
 
-lint: install ## Check the code's rules and formatting
+lint: install ## Check the code's rules, formatting and layers
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
+	$(BIN)/lint-imports --no-logo
 
 format: install ## Format the code and mend what can be mended
 	$(BIN)/python -m ruff check --fix
@@ -53,8 +54,8 @@ clean: ## Remove .venv, built packages and caches
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	@touch $@
 
-.venv/.installed: .venv/.locked pyproject.toml
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+.venv/.installed: .venv/.locked pyproject.toml packages/gong-sandbox/pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable packages/gong-sandbox
 	@touch $@
 
 examples/airflow/.venv/.locked: examples/airflow/requirements.lock

@@ -13,7 +13,7 @@ from singer_sdk import RESTStream, StreamSchema, Tap
 from singer_sdk import typing as th
 from singer_sdk.pagination import JSONPathPaginator
 
-from tap_gong_activity.schemas import SCHEMAS
+from tap_gong_activity.singer.schemas import SCHEMAS
 
 if sys.version_info >= (3, 12):
     from typing import override

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from tap_gong_activity.sandbox import RequestRecord
+    from gong_sandbox import RequestRecord
 
 Row = dict[str, str]
 

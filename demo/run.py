@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chart import draw
+from gong_sandbox import Company, Sandbox
 from loads import compare, newest, read_rows
 from project import CHECKOUT, Project, RunFailedError
 from report import print_busiest_hosts, print_loads
-
-from tap_gong_activity.sandbox import Company, Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path

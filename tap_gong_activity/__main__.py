@@ -13,11 +13,11 @@ def main() -> None:
     start took.
     """
     gc.disable()
-    from tap_gong_activity.tap import TapGongActivity  # noqa: PLC0415 - only now that the collector is off
+    from tap_gong_activity.cli import CommandLine  # noqa: PLC0415 - only now that the collector is off
 
     gc.freeze()
     gc.enable()
-    TapGongActivity.cli()
+    CommandLine.cli()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from singer_sdk import typing as th
 
-from tap_gong_activity.errors import SettingsError
+from tap_gong_activity.base.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

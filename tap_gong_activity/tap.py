@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 from dataclasses import replace
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.singerlib import Catalog, MetadataMapping, StreamMetadata
-from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_gong_activity.client import GongClient
-from tap_gong_activity.clock import Clock
-from tap_gong_activity.command import TapCommand, TerminatedError
-from tap_gong_activity.credentials import access_key_credentials, bearer_credentials
+from tap_gong_activity.base.clock import Clock
+from tap_gong_activity.base.errors import SettingsError, TerminatedError
+from tap_gong_activity.base.stats import Tally
 from tap_gong_activity.environment import settings_in_environment
-from tap_gong_activity.errors import SettingsError, TapError
-from tap_gong_activity.limiter import RateLimiter
-from tap_gong_activity.messages import MessageWriter
-from tap_gong_activity.retries import Retries
+from tap_gong_activity.extract.windows import company_today
+from tap_gong_activity.gong.auth import access_key_credentials, bearer_credentials
+from tap_gong_activity.gong.client import ClientOptions, GongClient
+from tap_gong_activity.gong.rate_limit import RateLimiter
+from tap_gong_activity.gong.retries import Retries
 from tap_gong_activity.settings import PROPERTIES, Settings, read_settings
-from tap_gong_activity.state import check_state
+from tap_gong_activity.singer.state import check_state
+from tap_gong_activity.singer.writer import MessageWriter
 from tap_gong_activity.streams import STREAMS
-from tap_gong_activity.tally import Tally
-from tap_gong_activity.windows import company_today
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -41,11 +38,8 @@ if TYPE_CHECKING:
     from datetime import date
     from types import FrameType
 
-    import click
-    from singer_sdk.plugin_base import _ConfigInput
-
-    from tap_gong_activity.activity_stream import ActivityStream
-    from tap_gong_activity.client import Credentials
+    from tap_gong_activity.gong.client import Credentials
+    from tap_gong_activity.streams.activity import ActivityStream
 
 
 LONGEST_LAST_WRITE = 5.0
@@ -88,25 +82,46 @@ class TapGongActivity(Tap):
     @cached_property
     def client(self) -> GongClient:
         """The one client of the run, and with it the one limiter."""
+        settings = self.settings
         return GongClient(
-            settings=self.settings,
+            ClientOptions(
+                api_url=settings.api_url,
+                user_agent=settings.user_agent,
+                request_timeout=settings.request_timeout,
+                max_retry_wait=settings.max_retry_wait,
+                connections=settings.max_parallel_windows,
+            ),
             credentials=self._credentials(),
-            limiter=RateLimiter(self.settings.requests_per_second, self.clock),
+            limiter=RateLimiter(settings.requests_per_second, self.clock),
             clock=self.clock,
             tally=self.tally,
             retries=self._retries(),
         )
 
     def _retries(self) -> Retries:
-        return Retries(self.settings, clock=self.clock, tally=self.tally, log=self.logger.warning)
+        return Retries(
+            max_retries=self.settings.max_retries,
+            max_wait=self.settings.max_retry_wait,
+            clock=self.clock,
+            tally=self.tally,
+            log=self.logger.warning,
+        )
 
     def _credentials(self) -> Credentials:
         settings = self.settings
         if settings.oauth_token_file is not None:
             # Only where it is used: filelock takes as long to import as everything else of the tap's own.
-            from tap_gong_activity.oauth import OAuthCredentials  # noqa: PLC0415
+            from tap_gong_activity.gong.oauth import OAuthCredentials  # noqa: PLC0415
 
-            return OAuthCredentials(settings.oauth_token_file, settings, clock=self.clock, retries=self._retries())
+            return OAuthCredentials(
+                settings.oauth_token_file,
+                api_url=settings.api_url,
+                api_url_is_given=settings.api_url_is_given,
+                user_agent=settings.user_agent,
+                request_timeout=settings.request_timeout,
+                clock=self.clock,
+                retries=self._retries(),
+            )
         if settings.access_token is not None:
             return bearer_credentials(settings.access_token)
         return access_key_credentials(settings.access_key or "", settings.access_key_secret or "")
@@ -187,66 +202,6 @@ class TapGongActivity(Tap):
                 "these users, or start_date, user_ids, users_created_from or users_created_to may leave nobody.",
             )
 
-    # The command line
-
-    @classmethod
-    @override
-    def get_singer_command(cls) -> click.Command:
-        sdk_command = super().get_singer_command()
-        for parameter in sdk_command.params:
-            if parameter.name == "test":
-                # The SDK tests while click still parses, so without the catalog and with every stream.
-                parameter.callback, parameter.expose_value = None, True
-        return TapCommand(
-            name=sdk_command.name,
-            callback=sdk_command.callback,
-            context_settings=sdk_command.context_settings,
-            params=sdk_command.params,
-            help=sdk_command.help,
-            logger=cls.logger,
-        )
-
-    @classmethod
-    @override
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
-        if any(path.lstrip().startswith("{") for path in value):
-            # Not repeated, as it is the settings themselves, with their secrets.
-            message = "The option --config takes the path of a JSON file, or ENV, not the settings themselves."
-            raise TapError(message)
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError) as error:
-            message = f"A config file can't be read as a JSON object ({error}): --config was {', '.join(value)}."
-            raise TapError(message) from None
-
-    @classmethod
-    @override
-    def invoke(  # type: ignore[override]  # --test is an option of its own, as the SDK's own are
-        cls,
-        *,
-        config: _ConfigInput,
-        about: bool = False,
-        about_format: str | None = None,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
-        test: str = CliTestOptionValue.Disabled.value,
-    ) -> None:
-        """Do what the command line asks for, with the options of the SDK's own."""
-        if about:
-            cls.print_about(about_format)
-            return
-        cls.print_version(print_fn=cls.logger.info)
-        tap = cls(
-            config=config.config,
-            state=_read_json(state, "state") if state else None,
-            catalog=_read_catalog(catalog) if catalog else None,
-            parse_env_config=config.parse_env,
-        )
-        if test == CliTestOptionValue.Schema.value:
-            tap.write_schemas()
-        else:
-            tap.run(test=test != CliTestOptionValue.Disabled.value)
-
     # What the SDK has no public way for
 
     @override
@@ -305,24 +260,3 @@ class TapGongActivity(Tap):
         self.message_writer.interrupt(end)
         # Still here, so lines are being written, and the target may have stopped reading them.
         again.start()
-
-
-def _read_json(file: IO[str], kind: str) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read())
-    except (OSError, ValueError) as error:
-        message = f"The {kind} file {file.name} can't be read as JSON: {error}."
-        raise TapError(message) from None
-    if not isinstance(content, dict):
-        message = f"The {kind} file {file.name} must hold a JSON object."
-        raise TapError(message)
-    return content
-
-
-def _read_catalog(file: IO[str]) -> Catalog:
-    content = _read_json(file, "catalog")
-    try:
-        return Catalog.from_dict(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"The catalog file {file.name} is no Singer catalog ({type(error).__name__}: {error})."
-        raise TapError(message) from None

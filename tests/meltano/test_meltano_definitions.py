@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped] # its stubs are a package of their own
 import pytest
 from packaging.requirements import Requirement
-from plugin_settings import ABOUT, CREDENTIALS, nested, setting
 from ruamel.yaml import YAML
+from support.plugin_settings import ABOUT, CREDENTIALS, nested, setting
 
 from tap_gong_activity.streams import STREAMS
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from company_rows import company_rows
-from meltano_project import MeltanoProject
-from postgres_server import postgres_database
-
-from tap_gong_activity.sandbox import Company, Sandbox
+from gong_sandbox import Company, Sandbox
+from support.company_rows import company_rows
+from support.meltano_project import MeltanoProject
+from support.postgres_server import postgres_database
 
 if TYPE_CHECKING:
     import subprocess

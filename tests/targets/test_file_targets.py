@@ -8,11 +8,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from company_rows import company_rows
-from loaders import definition, install
-from tap_runs import bookmarks, load, settings_for
-
-from tap_gong_activity.sandbox import Company, Sandbox
+from gong_sandbox import Company, Sandbox
+from support.company_rows import company_rows
+from support.loaders import definition, install
+from support.tap_runs import bookmarks, load, settings_for
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from tap_gong_activity.sandbox import Company, Sandbox
+from gong_sandbox import Company, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

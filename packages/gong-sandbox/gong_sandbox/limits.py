@@ -1,0 +1,91 @@
+"""How often Gong may be called, and who called while told to wait."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gong_sandbox.clocks import Clock
+
+ONE_SECOND = 1.0
+ONE_DAY = 86_400.0
+#: Seconds that are forgiven, since sums of fractions are not exact.
+ROUNDING = 1e-6
+
+
+class Admission(NamedTuple):
+    """Whether a call may go on.
+
+    Attributes:
+        retry_after: None if it may, else for how many whole seconds the caller is told to wait.
+        violation: Whether the caller had been told to wait and did not.
+    """
+
+    retry_after: int | None
+    violation: bool
+
+
+class CallLimits:
+    """So many calls in any second, so many in a day; a call that is told to wait keeps everybody waiting.
+
+    A call that arrives during a wait is refused. It is a violation as well, unless it may have been under way already
+    when the first was told to wait: it comes over another connection, within `grace` seconds.
+    """
+
+    def __init__(self, clock: Clock, calls_per_second: int | None, daily_quota: int | None, grace: float) -> None:
+        """Set the limits; None is no limit. The day begins with its first call."""
+        self._clock = clock
+        self._calls_per_second = calls_per_second
+        self._daily_quota = daily_quota
+        self._grace = grace
+        self._last_second: deque[float] = deque()
+        self._day_began = -math.inf
+        self._calls_of_the_day = 0
+        self._wait_began = -math.inf
+        self._wait_until = -math.inf
+        self._told: set[Hashable] = set()
+        self._lock = Lock()
+
+    def admit(self, caller: Hashable) -> Admission:
+        """Count a call over the connection `caller`, or tell it to wait."""
+        with self._lock:
+            now = self._clock.seconds()
+            if now + ROUNDING < self._wait_until:
+                violation = caller in self._told or now - self._wait_began >= self._grace
+                self._told.add(caller)
+                return Admission(math.ceil(self._wait_until - now), violation)
+            refused_until = self._full_until(now)
+            if refused_until is not None:
+                retry_after = max(1, math.ceil(refused_until - now))
+                self._begin_wait(now, retry_after, caller)
+                return Admission(retry_after, violation=False)
+            self._last_second.append(now)
+            self._calls_of_the_day += 1
+            return Admission(None, violation=False)
+
+    def hold(self, seconds: float, caller: Hashable) -> None:
+        """Note that the connection `caller` is being told, for another reason, to wait for `seconds`."""
+        with self._lock:
+            self._begin_wait(self._clock.seconds(), seconds, caller)
+
+    def _begin_wait(self, now: float, seconds: float, caller: Hashable) -> None:
+        self._wait_began = now
+        self._wait_until = max(self._wait_until, now + seconds)
+        self._told = {caller}
+
+    def _full_until(self, now: float) -> float | None:
+        if now + ROUNDING >= self._day_began + ONE_DAY:
+            self._day_began = now
+            self._calls_of_the_day = 0
+        if self._daily_quota is not None and self._calls_of_the_day >= self._daily_quota:
+            return self._day_began + ONE_DAY
+        while self._last_second and now + ROUNDING >= self._last_second[0] + ONE_SECOND:
+            self._last_second.popleft()
+        if self._calls_per_second is not None and len(self._last_second) >= self._calls_per_second:
+            return self._last_second[0] + ONE_SECOND
+        return None

@@ -1,0 +1,150 @@
+"""The sandbox as a whole, for tests and for the command line."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gong_sandbox.clocks import Clock
+from gong_sandbox.company import Company
+from gong_sandbox.credentials import Credentials
+from gong_sandbox.cursors import Cursors
+from gong_sandbox.endpoint import Endpoint
+from gong_sandbox.faults import Fault, parse_fault
+from gong_sandbox.limits import CallLimits
+from gong_sandbox.request_log import RequestLog, RequestRecord
+from gong_sandbox.server import Server
+from gong_sandbox.tokens import TOKEN_PATH, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+
+@dataclass(kw_only=True)
+class Sandbox:
+    """Gong's stand-in, listening on a loopback port inside a `with` block.
+
+    Every argument has a default that is like Gong. `None` for a limit is no limit.
+
+    Attributes:
+        company: What Gong knows; a `Company` can be shared by sandboxes, and keeps what it has invented.
+        clock: What time it is, for the company's day, the limits, and the ends of cursors and tokens.
+        today: The company's current day, if it is not to come from the clock.
+        access_key: The user name of HTTP Basic.
+        access_key_secret: The password of HTTP Basic.
+        access_token: A bearer token that is good for ever, if there is to be one.
+        has_scope: Whether these come with the scope that the endpoint needs.
+        calls_per_second: How many calls may arrive within any second.
+        daily_quota: How many calls may arrive within a day, which begins with its first call.
+        grace: Seconds after a wait began within which a call over another connection is no violation of it, since it
+            may have been under way.
+        page_size: Users a page.
+        cursor_lifetime: Seconds for which a cursor is good.
+        token_lifetime: Seconds for which OAuth's access tokens are good.
+        latency: Seconds that each answer takes.
+        faults: What goes wrong: `Fault` objects, or texts as on the command line (see `faults.GRAMMAR`).
+        request_log: A file to which each request is appended as a line of JSON.
+        port: Where to listen; 0 is any free port.
+    """
+
+    company: Company = field(default_factory=Company)
+    clock: Clock = field(default_factory=Clock)
+    today: date | None = None
+    access_key: str = "sandbox-access-key"
+    access_key_secret: str = field(default="sandbox-access-key-secret", repr=False)
+    access_token: str | None = field(default=None, repr=False)
+    has_scope: bool = True
+    calls_per_second: int | None = 3
+    daily_quota: int | None = 10_000
+    grace: float = 0.25
+    page_size: int = 100
+    cursor_lifetime: float = 600.0
+    token_lifetime: float = 86_400.0
+    latency: float = 0.0
+    faults: Sequence[Fault | str] = ()
+    request_log: Path | str | None = None
+    port: int = 0
+
+    def __enter__(self) -> Self:
+        """Begin to listen.
+
+        Raises:
+            FaultNotUnderstoodError: One of the faults is no fault.
+            OSError: The port or the log file cannot be had.
+        """
+        with ExitStack() as resources:
+            log_file = None
+            if self.request_log is not None:
+                log_file = resources.enter_context(Path(self.request_log).open("a", encoding="utf-8"))
+            self._log = RequestLog(log_file)
+            self.tokens = Tokens(self.clock, self.token_lifetime, self.access_token)
+            self._faults = [parse_fault(fault) if isinstance(fault, str) else fault for fault in self.faults]
+            endpoint = Endpoint(
+                clock=self.clock,
+                company=self.company,
+                today=lambda: self.today or self.company.today(self.clock.now()),
+                credentials=Credentials(
+                    self.access_key, self.access_key_secret, self.tokens.is_valid, has_scope=self.has_scope
+                ),
+                tokens=self.tokens,
+                limits=CallLimits(self.clock, self.calls_per_second, self.daily_quota, self.grace),
+                cursors=Cursors(self.clock, self.cursor_lifetime),
+                page_size=self.page_size,
+                faults=self._faults,
+                log=self._log,
+            )
+            self._server = Server(self.port, endpoint, self.latency)
+            endpoint.api_url = self._server.url
+            resources.callback(self._server.close)
+            self._server.start()
+            self._resources = resources.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening, and end what is still being answered."""
+        self._resources.close()
+
+    def inject(self, fault: Fault | str) -> None:
+        """Add a fault from now on."""
+        self._faults.append(parse_fault(fault) if isinstance(fault, str) else fault)
+
+    @property
+    def url(self) -> str:
+        """What the tap's `api_url` is to be."""
+        return self._server.url
+
+    @property
+    def token_url(self) -> str:
+        """Where OAuth's tokens are refreshed."""
+        return self.url + TOKEN_PATH
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that turn the tap to the sandbox."""
+        return {
+            "TAP_GONG_ACTIVITY_API_URL": self.url,
+            "TAP_GONG_ACTIVITY_ACCESS_KEY": self.access_key,
+            "TAP_GONG_ACTIVITY_ACCESS_KEY_SECRET": self.access_key_secret,
+            "TAP_GONG_ACTIVITY_COMPANY_TIMEZONE": self.company.zone.key,
+        }
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """What has been asked and answered so far."""
+        return self._log.records
+
+    @property
+    def violations(self) -> list[RequestRecord]:
+        """The requests whose caller had been told to wait and did not."""
+        return [record for record in self.requests if record.violation]

@@ -1,0 +1,70 @@
+"""OAuth: refresh tokens that are good once, and access tokens that are good for a while."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gong_sandbox.clocks import Clock
+
+TOKEN_PATH = "/oauth2/generate-customer-token"  # noqa: S105 (a path)
+SCOPE = "api:stats:user-actions"
+
+
+class GrantRefusedError(ValueError):
+    """A refresh token was never issued, or has been used."""
+
+
+class Tokens:
+    """Issues tokens and knows them again.
+
+    Attributes:
+        client_id: The app's id, the user name of HTTP Basic at the token endpoint.
+        client_secret: Its secret, the password there.
+        refresh_token: The one refresh token that is good now; it changes with each use.
+    """
+
+    def __init__(self, clock: Clock, lifetime: float, access_token: str | None) -> None:
+        """Issue access tokens for `lifetime` seconds of `clock`; `access_token` is good for ever, if given."""
+        self.client_id = "sandbox-client"
+        self.client_secret = secrets.token_urlsafe(16)
+        self.refresh_token = secrets.token_urlsafe(24)
+        self._clock = clock
+        self._lifetime = lifetime
+        self._fixed = access_token
+        self._expiries: dict[str, float] = {}
+        self._refreshing = Lock()
+
+    def refresh(self, refresh_token: str, api_url: str) -> dict[str, Any]:
+        """Use up a refresh token; give what Gong answers, with the host of the account's API.
+
+        Raises:
+            GrantRefusedError: The refresh token is unknown or used.
+        """
+        with self._refreshing:
+            if not _same(refresh_token, self.refresh_token):
+                raise GrantRefusedError
+            self.refresh_token = secrets.token_urlsafe(24)
+            access_token = secrets.token_urlsafe(24)
+            self._expiries[access_token] = self._clock.seconds() + self._lifetime
+            return {
+                "access_token": access_token,
+                "refresh_token": self.refresh_token,
+                "expires_in": int(self._lifetime),
+                "token_type": "bearer",
+                "scope": SCOPE,
+                "api_base_url_for_customer": api_url,
+            }
+
+    def is_valid(self, access_token: str) -> bool:
+        """Tell whether an access token is good now."""
+        if self._fixed is not None and _same(access_token, self._fixed):
+            return True
+        return self._clock.seconds() < self._expiries.get(access_token, 0.0)
+
+
+def _same(presented: str, expected: str) -> bool:
+    return hmac.compare_digest(presented.encode(errors="replace"), expected.encode())

@@ -1,0 +1,77 @@
+"""A plain client, over a real socket, for the tests of the sandbox."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import requests
+from gong_sandbox import COUNTERS, Company, Row, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PATH = "/v2/stats/activity/aggregate-by-period"
+TODAY = date(2025, 3, 12)
+NOON = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
+#: Shared, so that it invents each day once.
+COMPANY = Company()
+PATIENCE = 10
+
+
+class Client:
+    """Sends what it is told to."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.url = sandbox.url + PATH
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.auth = (sandbox.access_key, sandbox.access_key_secret)
+
+    def post(self, body: object, **options: Any) -> requests.Response:  # noqa: ANN401 (those of requests)
+        options.setdefault("timeout", PATIENCE)
+        return self.session.post(self.url, json=body, allow_redirects=False, **options)
+
+    def pages(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """Follow the cursors to the end."""
+        pages: list[dict[str, Any]] = []
+        while not pages or "cursor" in pages[-1]["records"]:
+            cursor = {"cursor": pages[-1]["records"]["cursor"]} if pages else {}
+            response = self.post({**body, **cursor})
+            assert response.status_code == 200, response.text
+            pages.append(response.json())
+        return pages
+
+
+@contextmanager
+def serving(**options: Any) -> Iterator[tuple[Sandbox, Client]]:  # noqa: ANN401 (those of Sandbox)
+    """Serve the shared company, on a fixed day and without limits, unless told otherwise."""
+    defaults: dict[str, Any] = {"company": COMPANY, "today": TODAY, "calls_per_second": None, "daily_quota": None}
+    with Sandbox(**{**defaults, **options}) as sandbox:
+        client = Client(sandbox)
+        with client.session:
+            yield sandbox, client
+
+
+def asking(
+    period: object = "DAY", from_date: object = "2025-03-03", to_date: object = "2025-03-05", **filters: object
+) -> dict[str, Any]:
+    """Make a body that breaks no rule by itself."""
+    return {"filter": {"fromDate": from_date, "toDate": to_date, **filters}, "aggregationPeriod": period}
+
+
+def rows_of(pages: list[dict[str, Any]]) -> list[Row]:
+    """Read the rows out of pages."""
+    return [
+        Row(
+            user["userId"],
+            user["userEmailAddress"],
+            date.fromisoformat(item["fromDate"][:10]),
+            date.fromisoformat(item["toDate"][:10]),
+            tuple(item[counter] for counter in COUNTERS),
+        )
+        for page in pages
+        for user in page["usersAggregateActivity"]
+        for item in user["userAggregateActivity"]
+    ]

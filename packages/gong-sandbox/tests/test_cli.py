@@ -1,0 +1,257 @@
+"""The command `gong-sandbox`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from sandbox_support.client import PATH, PATIENCE, asking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+GONG_SANDBOX = [sys.executable, "-c", "from gong_sandbox.cli import main; main()"]
+NAMES = ("API_URL", "ACCESS_KEY", "ACCESS_KEY_SECRET", "COMPANY_TIMEZONE")
+
+ASK = f"""
+import json, os, sys, urllib.request, base64
+given = {{name: os.environ["TAP_GONG_ACTIVITY_" + name] for name in {NAMES}}}
+basic = base64.b64encode((given["ACCESS_KEY"] + ":" + given["ACCESS_KEY_SECRET"]).encode()).decode()
+request = urllib.request.Request(
+    given["API_URL"] + {PATH!r},
+    json.dumps({asking()}).encode(),
+    {{"Authorization": "Basic " + basic, "Content-Type": "application/json"}},
+)
+json.dump([given, json.load(urllib.request.urlopen(request))], sys.stdout)
+"""
+
+
+def gong_sandbox(*arguments: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [*GONG_SANDBOX, *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture
+def serving_command() -> Iterator[subprocess.Popen[str]]:
+    """Serve without a command."""
+    command = [*GONG_SANDBOX, "--now", "2025-03-12T20:00:00Z", "--zone", "Europe/Berlin", "--seed", "it's"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def test_a_command_is_given_what_the_tap_reads() -> None:
+    """It can call the sandbox with what stands in its environment; stdout is its own, and stderr empty."""
+    options = ["--zone", "Asia/Kolkata", "--access-key", "key", "--access-key-secret", "secret", "--size", "9"]
+    done = gong_sandbox(*options, "--now", "2025-03-06T00:00:00Z", "--", sys.executable, "-c", ASK)
+    assert (done.returncode, done.stderr) == (0, "")
+    given, page = json.loads(done.stdout)
+    assert given.pop("API_URL").startswith("http://127.0.0.1:")
+    assert given == {"ACCESS_KEY": "key", "ACCESS_KEY_SECRET": "secret", "COMPANY_TIMEZONE": "Asia/Kolkata"}
+    assert page["usersAggregateActivity"][0]["userAggregateActivity"][0]["fromDate"] == "2025-03-03T00:00:00+05:30"
+
+
+def test_real_credentials_do_not_reach_the_command() -> None:
+    """The tap takes one kind of credential only, and this one is the sandbox's."""
+    program = "import os; print([name for name in os.environ if name.startswith('TAP_GONG_ACTIVITY_')])"
+    others = {"TAP_GONG_ACTIVITY_ACCESS_TOKEN": "x", "TAP_GONG_ACTIVITY_OAUTH_TOKEN_FILE": "y"}
+    done = gong_sandbox("--", sys.executable, "-c", program, **others, TAP_GONG_ACTIVITY_START_DATE="2025-01-01")
+    assert "ACCESS_TOKEN" not in done.stdout
+    assert "OAUTH" not in done.stdout
+    assert "TAP_GONG_ACTIVITY_START_DATE" in done.stdout
+
+
+def test_stdin_is_the_commands() -> None:
+    """A command can be fed through the sandbox; its own options need no `--`."""
+    program = "import sys; sys.stdout.write(sys.stdin.read().upper()); sys.stderr.write('said')"
+    done = gong_sandbox(sys.executable, "-c", program, text="some text")
+    assert (done.stdout, done.stderr) == ("SOME TEXT", "said")
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 143])
+def test_the_commands_status_is_passed_on(status: int) -> None:
+    """Whatever it is."""
+    assert gong_sandbox("--", sys.executable, "-c", f"raise SystemExit({status})").returncode == status
+
+
+def test_a_command_that_is_killed_gives_a_shells_status() -> None:
+    """128 and the signal's number."""
+    done = gong_sandbox("--", sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
+    assert done.returncode == 137
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_are_passed_on(number: signal.Signals) -> None:
+    """The command decides what becomes of them, and ends the sandbox with its status."""
+    program = (
+        # Written past Python's buffer, which a signal in the middle of a write may not use again.
+        "import os, signal, sys, time\n"
+        "def leave(number, frame): os.write(1, f'got {number}\\n'.encode()); sys.exit(40 + number)\n"
+        "signal.signal(signal.SIGTERM, leave); signal.signal(signal.SIGINT, leave)\n"
+        "os.write(1, b'ready\\n')\n"
+        "time.sleep(60)"
+    )
+    # A session of its own has no terminal that could interrupt everyone at once.
+    with subprocess.Popen(
+        [*GONG_SANDBOX, "--", sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == 40 + number
+        assert process.stdout.read() == f"got {int(number)}\n"
+        assert process.stderr.read() == ""
+
+
+def test_an_interrupt_at_a_terminal_arrives_once() -> None:
+    """The terminal tells the command itself, so the sandbox does not tell it again."""
+    program = (
+        "import signal, time\n"
+        "got = []\n"
+        "signal.signal(signal.SIGINT, lambda number, frame: got.append(number))\n"
+        "print('ready', flush=True)\n"
+        "while not got: time.sleep(0.01)\n"
+        "time.sleep(0.2)\n"
+        "print(got, flush=True)"
+    )
+    terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    with subprocess.Popen(
+        [sys.executable, "-c", terminal, *GONG_SANDBOX, "--", sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\r\n"
+        process.stdin.write(b"\x03")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"^C[2]\r\n"
+        assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_without_a_command_it_serves_until_interrupted(
+    serving_command: subprocess.Popen[str], number: signal.Signals
+) -> None:
+    """It prints what a shell can read, serves, and ends cleanly."""
+    assert serving_command.stdout
+    assert serving_command.stderr
+    lines = [serving_command.stdout.readline() for _ in range(5)]
+    assert re.match(r"# .*http://127\.0\.0\.1:\d+ ", lines[0])
+    exported = dict(shlex.split(line)[1].split("=", 1) for line in lines[1:])
+    assert sorted(exported) == sorted(f"TAP_GONG_ACTIVITY_{name}" for name in NAMES)
+    response = requests.post(
+        exported["TAP_GONG_ACTIVITY_API_URL"] + PATH,
+        json=asking("WEEK", "2025-03-03", "2025-03-12"),
+        auth=(exported["TAP_GONG_ACTIVITY_ACCESS_KEY"], exported["TAP_GONG_ACTIVITY_ACCESS_KEY_SECRET"]),
+        timeout=PATIENCE,
+    )
+    assert response.status_code == 200
+    items = response.json()["usersAggregateActivity"][0]["userAggregateActivity"]
+    assert items[-1]["toDate"] == "2025-03-12T00:00:00+01:00"
+    serving_command.send_signal(number)
+    assert serving_command.wait(PATIENCE) == 0
+    assert serving_command.stderr.read() == ""
+
+
+def test_options_reach_the_sandbox(tmp_path: Path) -> None:
+    """Limits, faults, credentials and the log are as they were asked for."""
+    log = tmp_path / "requests.jsonl"
+    program = (
+        "import os, requests\n"
+        "auth = ('sandbox-access-key', 'sandbox-access-key-secret')\n"
+        f"url = os.environ['TAP_GONG_ACTIVITY_API_URL'] + {PATH!r}\n"
+        f"print([requests.post(url, json={asking()}, auth=auth).status_code for _ in range(5)])\n"
+        "token = {'Authorization': 'Bearer a-token'}\n"
+        f"print(requests.post(url, json={asking()}, headers=token).status_code)"
+    )
+    options = ["--fault", "status=503,at=2", "--fault", "html,at=3", "--daily-quota", "4", "--calls-per-second", "0"]
+    options += ["--request-log", str(log), "--page-size", "4", "--access-token", "a-token"]
+    options += ["--cursor-lifetime", "5", "--latency", "0.001", "--port", "0"]
+    done = gong_sandbox(*options, "--", sys.executable, "-c", program)
+    assert done.stdout == "[200, 503, 200, 200, 429]\n429\n"
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    assert [line["status"] for line in lines] == [200, 503, 200, 200, 429, 429]
+    assert [line["users"] for line in lines] == [4, 0, 0, 4, 0, 0]
+    assert "a-token" not in log.read_text("utf-8")
+
+
+def test_the_scope_can_be_missing() -> None:
+    """The command meets Gong's refusal."""
+    done = gong_sandbox("--without-scope", "--", sys.executable, "-c", ASK)
+    assert "HTTP Error 401" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--nonsense"], 2),
+        (["--size", "0"], 2),
+        (["--size", "many"], 2),
+        (["--zone", "Mars/Olympus"], 2),
+        (["--zone", "../etc"], 2),
+        (["--now", "yesterday"], 2),
+        (["--now", "2025-03-01T00:00:00"], 2),
+        (["--fault", "nothing"], 2),
+        (["--port", "70000"], 2),
+        (["--request-log", "/nowhere/at/all.jsonl"], 2),
+        (["--", "no-such-command-anywhere"], 127),
+        (["--", os.devnull], 126),
+    ],
+)
+def test_a_mistake_is_answered_in_one_sentence(arguments: list[str], status: int) -> None:
+    """No traceback and nothing on stdout."""
+    done = gong_sandbox(*arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith("gong-sandbox: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_a_mistake() -> None:
+    """The sentence says why it cannot start."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = gong_sandbox("--port", str(taken.getsockname()[1]))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "gong-sandbox: cannot start: Address already in use\n"
+
+
+def test_help_describes_every_fault() -> None:
+    """The grammar stands below the options."""
+    done = gong_sandbox("--help")
+    assert done.returncode == 0
+    for word in ("--fault", "status=503,retry_after=5,at=3", "malformed_to_date", "Conditions"):
+        assert word in done.stdout
+
+
+def test_starting_loads_nothing_of_the_tap() -> None:
+    """It starts quickly, since the SDK is not imported."""
+    program = (
+        "import sys, gong_sandbox.cli\n"
+        "print(sorted(name for name in sys.modules if name.startswith(('tap_gong', 'singer', 'requests'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

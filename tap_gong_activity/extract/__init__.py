@@ -1,0 +1,1 @@
+"""From a date range to rows: no Singer, no HTTP."""

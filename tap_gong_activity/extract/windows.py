@@ -1,0 +1,115 @@
+"""The range of days to read, cut into windows of whole calendar periods.
+
+Gong clips the first and the last period of a request to the dates that were asked for, so a request that cuts a week
+counts half of it; windows therefore begin and end where periods do. The rules stand in the README under
+"How it reads".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
+
+    from tap_gong_activity.extract.periods import Grain
+
+LAST_ZONE_TO_BEGIN_A_DAY = timezone(timedelta(hours=-12))
+"""Where a date begins last on Earth: a date that has begun there has begun everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The days that one request spans.
+
+    Attributes:
+        grain: The period by which Gong aggregates them.
+        start: First day, the start of a period.
+        end: Exclusive end; the start of a period too, unless the window is the open period.
+        is_complete: False only for the open period, which the end of the range cuts.
+    """
+
+    grain: Grain
+    start: date
+    end: date
+    is_complete: bool = True
+
+    def periods(self) -> dict[date, date]:
+        """Start and exclusive end of each period that Gong answers for this window, in order."""
+        if not self.is_complete:
+            return {self.start: self.end}
+        return dict(_periods(self.grain, self.start, self.end))
+
+    def __str__(self) -> str:
+        """Both ends, as messages name a window."""
+        return f"{self.start} to {self.end}"
+
+
+def company_today(now: datetime, zone: ZoneInfo | None) -> date:
+    """Date on which the company's current day falls, which is the latest exclusive end that Gong takes.
+
+    Args:
+        now: The current instant, with its offset.
+        zone: The company's time zone. Without one it is the latest date that has begun everywhere (UTC-12), which lags
+            by a day, for a company east of UTC+12 now and then by two, and can never lead to a day that has not ended.
+    """
+    return now.astimezone(zone or LAST_ZONE_TO_BEGIN_A_DAY).date()
+
+
+def first_day(grain: Grain, start_date: date, bookmark: date | None, lookback_days: int) -> date:
+    """First day to read: the bookmark less the lookback, at the start of its period, never before `start_date`'s.
+
+    Args:
+        grain: The stream's period.
+        start_date: First day that the user wants.
+        bookmark: Exclusive end of what earlier runs have written, if any did.
+        lookback_days: How far behind the bookmark to read again.
+    """
+    earliest = grain.period_start(start_date)
+    # Compared as a number of days, as a lookback of many thousand years has no date.
+    if bookmark is None or (bookmark - earliest).days <= lookback_days:
+        return earliest
+    return grain.period_start(bookmark - timedelta(days=lookback_days))
+
+
+def newest_period(grain: Grain, today: date) -> Window:
+    """The last period that has ended before the company's current day begins, as a window of its own."""
+    end = grain.period_start(today)
+    return Window(grain, grain.period_start(end - timedelta(days=1)), end)
+
+
+def cut_into_windows(
+    grain: Grain,
+    start: date,
+    end: date,
+    *,
+    periods_per_window: int,
+    include_open_period: bool,
+) -> list[Window]:
+    """Cut a range into windows that tile it, each of whole periods.
+
+    Args:
+        grain: The period by which to aggregate.
+        start: First day, the start of a period.
+        end: Exclusive end of the range; the period that it cuts is left out.
+        periods_per_window: How many periods a window holds at most.
+        include_open_period: Add the period that `end` cuts as a last window of its own.
+    """
+    open_start = grain.period_start(end)
+    edges = [start, *(following for _, following in _periods(grain, start, open_start))]
+    bounds = [*edges[:-1:periods_per_window], edges[-1]]
+    windows = [Window(grain, left, right) for left, right in pairwise(bounds)]
+    if include_open_period and start <= open_start < end:
+        windows.append(Window(grain, open_start, end, is_complete=False))
+    return windows
+
+
+def _periods(grain: Grain, start: date, end: date) -> Iterator[tuple[date, date]]:
+    while start < end:
+        following = grain.next_start(start)
+        yield start, following
+        start = following

@@ -1,0 +1,1 @@
+"""A client for Gong's API: no Singer, no settings."""

@@ -1,0 +1,77 @@
+"""What each of Gong's endpoints is asked for: path, body, and how large an answer can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import date
+
+AGGREGATE_BY_PERIOD = "/v2/stats/activity/aggregate-by-period"
+"""The endpoint for activity, below the account's host."""
+
+MOST_USERS_A_PAGE = 1_000
+"""Gong puts 100 users on a page, and no field changes it; ten times that is still taken for a page."""
+
+MOST_BYTES_A_PERIOD = 1_024
+"""One user's item for one period takes about 600 bytes."""
+
+SMALLEST_LIMIT = 33_554_432
+"""Bytes that any answer may have, whatever its window."""
+
+
+@dataclass(frozen=True, slots=True)
+class PagedRequest:
+    """A request whose answer comes in pages.
+
+    Attributes:
+        name: What it asks for, as messages name it.
+        path: The endpoint, below the account's host.
+        body: The JSON body, without a cursor.
+        largest_answer: Bytes that no page of the answer can exceed.
+        hint_if_empty: What else a message should say if Gong found nothing.
+    """
+
+    name: str
+    path: str
+    body: dict[str, Any]
+    largest_answer: int
+    hint_if_empty: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users' activity is asked for; None leaves a filter out."""
+
+    ids: tuple[str, ...] | None = None
+    created_from: str | None = None
+    created_to: str | None = None
+
+
+def activity_request(
+    aggregation_period: str, start: date, end: date, *, periods: int, users: UserFilter
+) -> PagedRequest:
+    """A request for users' activity.
+
+    Args:
+        aggregation_period: DAY, WEEK, MONTH, QUARTER or YEAR.
+        start: First day, in the company's time zone.
+        end: Exclusive end, in the company's time zone.
+        periods: How many periods lie between them.
+        users: Which users to ask for.
+    """
+    wanted: dict[str, Any] = {"fromDate": str(start), "toDate": str(end)}
+    if users.ids is not None:
+        wanted["userIds"] = list(users.ids)
+    if users.created_from is not None:
+        wanted["createdFromDateTime"] = users.created_from
+    if users.created_to is not None:
+        wanted["createdToDateTime"] = users.created_to
+    return PagedRequest(
+        name=f"{start} to {end}",
+        path=AGGREGATE_BY_PERIOD,
+        body={"aggregationPeriod": aggregation_period, "filter": wanted},
+        largest_answer=max(SMALLEST_LIMIT, MOST_USERS_A_PAGE * MOST_BYTES_A_PERIOD * periods),
+        hint_if_empty=", the setting user_ids may name no user who is active" if users.ids is not None else "",
+    )

@@ -1,0 +1,1 @@
+"""The Singer side of the pipe: state, schemas, messages and progress."""

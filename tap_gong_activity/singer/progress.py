@@ -1,0 +1,78 @@
+"""What a user sees of a run: a line for each window, and a bar where stderr is a terminal."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from tqdm import tqdm
+    from typing_extensions import Self
+
+    from tap_gong_activity.base.clock import Clock
+    from tap_gong_activity.base.stats import Tally
+    from tap_gong_activity.extract.windows import Window
+
+
+class Progress:
+    """Tells how far a stream has got; a context manager around the reading of its windows.
+
+    Args:
+        stream: The stream's name.
+        windows: How many windows it will read.
+        tally: The run's counts.
+        clock: Time, for the time left.
+        log: Takes a line.
+    """
+
+    def __init__(self, stream: str, windows: int, *, tally: Tally, clock: Clock, log: Callable[[str], None]) -> None:
+        self._stream = stream
+        self._windows = windows
+        self._done = 0
+        self._tally = tally
+        self._clock = clock
+        self._log = log
+        self._begun = clock.monotonic()
+        self._bar: tqdm[NoReturn] | None = None
+        self._shown = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Show the bar, if somebody is there to see it."""
+        if self._windows and sys.stderr.isatty():
+            from tqdm import tqdm  # noqa: PLC0415 - only where there is a terminal
+            from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - likewise
+
+            self._bar = self._shown.enter_context(
+                tqdm(total=self._windows, desc=self._stream, unit="window", dynamic_ncols=True, leave=False)
+            )
+            # Every line, also a retry's from another thread, goes above the bar and not into it.
+            self._shown.enter_context(logging_redirect_tqdm())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._shown.close()
+
+    def window_done(self, window: Window, rows: int) -> None:
+        """Tell that a window's rows and its STATE have been written."""
+        self._done += 1
+        seconds_left = (self._clock.monotonic() - self._begun) / self._done * (self._windows - self._done)
+        self._log(
+            f"{self._stream}: {window}, window {self._done} of {self._windows}, {rows:,} rows, "
+            f"{self._tally.requests:,} requests so far, {_duration(seconds_left)} left"
+        )
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"{window}, {self._tally.requests:,} requests")
+            self._bar.update()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,54 @@
+"""The five streams, one for each grain."""
+
+from __future__ import annotations
+
+from tap_gong_activity.extract.periods import Grain
+from tap_gong_activity.streams.activity import ActivityStream
+
+
+class ActivityByDayStream(ActivityStream):
+    """One row for each user and day."""
+
+    name = "activity_by_day"
+    grain = Grain.DAY
+
+
+class ActivityByWeekStream(ActivityStream):
+    """One row for each user and week, which starts on Monday."""
+
+    name = "activity_by_week"
+    grain = Grain.WEEK
+    selected_by_default = False
+
+
+class ActivityByMonthStream(ActivityStream):
+    """One row for each user and month."""
+
+    name = "activity_by_month"
+    grain = Grain.MONTH
+    selected_by_default = False
+
+
+class ActivityByQuarterStream(ActivityStream):
+    """One row for each user and quarter."""
+
+    name = "activity_by_quarter"
+    grain = Grain.QUARTER
+    selected_by_default = False
+
+
+class ActivityByYearStream(ActivityStream):
+    """One row for each user and year."""
+
+    name = "activity_by_year"
+    grain = Grain.YEAR
+    selected_by_default = False
+
+
+STREAMS = (
+    ActivityByDayStream,
+    ActivityByWeekStream,
+    ActivityByMonthStream,
+    ActivityByQuarterStream,
+    ActivityByYearStream,
+)

@@ -1,0 +1,480 @@
+"""Whatever Gong answers, or fails to, the rows are those of a clean run, or one sentence says what happened.
+
+Every line of the contract's table of errors is played at the first, a middle and the last request of a window, alone,
+in series and mixed at random.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from gong_sandbox import HandClock
+from support.played_runs import (
+    NOON,
+    STREAMS,
+    TODAY,
+    assert_ended_well,
+    assert_failed,
+    bookmarks,
+    chance,
+    company,
+    gong,
+    keyed,
+    one_by_one,
+    rows_of,
+    run,
+    windows,
+)
+
+from tap_gong_activity.base.clock import Clock
+
+if TYPE_CHECKING:
+    from gong_sandbox import Sandbox
+    from support.played_runs import Row, Run, Span
+
+WINDOW = "2025-02-11 to 2025-02-21"
+"""The second of four windows, each of three pages."""
+
+BEFORE = "2025-02-11"
+AT_WINDOW = "from=2025-02-11"
+
+MENDED = (
+    "status=408",
+    "status=429",
+    "status=429,retry_after=soon",
+    "status=500",
+    "status=502",
+    "status=503,envelope=no",
+    "status=504",
+    "status=599",
+    "html",
+    "cut",
+    "cut_chunked",
+    "close",
+    "reset",
+    "broken_gzip",
+)
+"""What another try mends, after a backoff."""
+
+TOLD_TO_WAIT = {
+    "status=429,retry_after=0": 0,
+    "status=429,retry_after=7": 7,
+    "status=429,retry_after=date:7": 7,
+    "status=429,retry_after=600": 600,
+}
+"""What another try mends, after as many seconds."""
+
+FATAL = {
+    "status=400,error=Gong says why": "Gong says why",
+    "status=401,error=Gong says why": "access key",
+    "status=401,error=You don't have permission to use 'api:stats:user-actions' in your app.": "scope",
+    "status=403,error=Gong says why": "trusted IP",
+    "status=404,envelope=no": "api_url",
+    "status=405,error=Gong says why": "405",
+    "status=422,error=Gong says why": "Gong says why",
+    "status=301": "api_url",
+    "status=302,envelope=no": "api_url",
+    "status=307": "api_url",
+    "status=308": "api_url",
+    "status=429,retry_after=601": "601 s",
+    "status=429,retry_after=date:7200": "2025-03-12 22:00 UTC",
+    "drop=usersAggregateActivity.*.userId": "userId",
+    "null=usersAggregateActivity.1.userId": "userId",
+    "set=usersAggregateActivity.1.userId:234599484848423": "userId",
+    "drop=usersAggregateActivity.0.userAggregateActivity.0.fromDate": "fromDate",
+    "null=usersAggregateActivity.0.userAggregateActivity.0.toDate": "toDate",
+    'set=usersAggregateActivity.0.userAggregateActivity.0.toDate:"tomorrow"': "toDate",
+    'set=usersAggregateActivity.0.userAggregateActivity.0.callsAsHost:"many"': "callsAsHost",
+    "set=usersAggregateActivity.0.userAggregateActivity.0.callsAttended:1.5": "callsAttended",
+    "set=usersAggregateActivity:7": "usersAggregateActivity",
+    "set=records:7": "records",
+    "set=records.cursor:7": "cursor",
+}
+"""What ends the run, and what its sentence names."""
+
+ON_ANY_PAGE = [
+    (fault, page)
+    for fault in FATAL
+    for page in (0, 1, 2)
+    # On a later page it is taken for a cursor that has gone stale.
+    if not (page and fault.startswith("status=400"))
+]
+
+
+def play(sandbox: Sandbox, **settings: Any) -> Run:  # noqa: ANN401 - those of the tap
+    """Read four windows of ten days and of three pages each."""
+    defaults = {
+        "start_date": "2025-02-01",
+        "periods_per_window": 10,
+        "max_parallel_windows": 1,
+        "requests_per_second": 1000,
+    }
+    return run(sandbox, **{**defaults, **settings})
+
+
+def stage(*faults: Any, **options: Any) -> Any:  # noqa: ANN401 - those of Sandbox
+    """Serve a small company in pages of four users."""
+    return gong(
+        **{"company": company(12), "page_size": 4, "faults": faults, "grace": 0.0, "cursor_lifetime": 1e6, **options}
+    )
+
+
+@lru_cache(1)
+def spans() -> list[Span]:
+    """Give the windows that `play` reads."""
+    return windows("DAY", date(2025, 2, 1), TODAY, periods_per_window=10)
+
+
+@lru_cache(1)
+def clean() -> list[Row]:
+    """Give the rows that `play` reads."""
+    return rows_of(company(12), spans())
+
+
+REQUESTS = 12
+
+
+def test_a_clean_run_of_the_play_is_as_expected() -> None:
+    """Four windows of three pages, without a wait."""
+    with stage() as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.rows == clean()
+    assert len(ran.requests) == REQUESTS
+    assert ran.waits == []
+    assert ran.warnings == []
+    assert str(spans()[1].start) == BEFORE
+
+
+# Alone
+
+
+@pytest.mark.parametrize("page", [0, 1, 2])
+@pytest.mark.parametrize("fault", MENDED)
+def test_what_may_pass_is_tried_again_after_a_backoff(fault: str, page: int) -> None:
+    """With one more request and a wait of a second at most."""
+    with stage(f"{fault},{AT_WINDOW},page={page},at=1") as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.rows == clean()
+    assert len(ran.requests) == REQUESTS + 1
+    assert len(ran.waits) == 1
+    assert 0 <= ran.waited <= 1
+    assert len(ran.warnings) == 1
+
+
+@pytest.mark.parametrize("page", [0, 1, 2])
+@pytest.mark.parametrize("fault", TOLD_TO_WAIT)
+def test_a_retry_after_is_waited_for_and_no_longer(fault: str, page: int) -> None:
+    """In seconds or as a date, up to max_retry_wait; the sandbox records whoever comes too early."""
+    with stage(f"{fault},{AT_WINDOW},page={page},at=1") as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.rows == clean()
+    assert len(ran.requests) == REQUESTS + 1
+    assert ran.waited == pytest.approx(TOLD_TO_WAIT[fault])
+
+
+@pytest.mark.parametrize(("fault", "page"), ON_ANY_PAGE)
+def test_what_no_other_try_mends_ends_the_run_at_once(fault: str, page: int) -> None:
+    """In one sentence that names the stream and the window; what was read stays delivered, and the STATE stands."""
+    with stage(f"{fault},{AT_WINDOW},page={page},at=1") as sandbox:
+        ran = play(sandbox)
+    sentence = assert_failed(ran)
+    assert FATAL[fault] in sentence
+    assert "activity_by_day" in sentence
+    assert WINDOW in sentence
+    assert BEFORE in sentence.rpartition("state")[2]
+    if fault.startswith("status=4") and "envelope=no" not in fault:
+        assert re.search(r"requestId [0-9a-f]{20}", sentence)
+    assert len(ran.requests) == 3 + page + 1
+    assert ran.waits == []
+    assert ran.bookmarks == {"activity_by_day": BEFORE}
+    assert ran.rows == clean()[: len(ran.rows)]
+    assert len(ran.rows) >= len(rows_of(company(12), spans()[:1]))
+
+
+@pytest.mark.parametrize("fault", FATAL)
+def test_a_run_goes_on_from_where_it_failed(fault: str) -> None:
+    """Once Gong is itself again; windows that were read ahead of the failure make no difference."""
+    with stage(f"{fault},{AT_WINDOW},page=0", grace=3600) as sandbox:
+        failed = play(sandbox, max_parallel_windows=4)
+    with stage() as sandbox:
+        resumed = play(sandbox, max_parallel_windows=4, state=failed.state)
+    assert_failed(failed)
+    assert_ended_well(resumed)
+    assert failed.bookmarks in ({"activity_by_day": BEFORE}, {})
+    assert keyed([*failed.rows, *resumed.rows]) == keyed(clean())
+
+
+def test_a_failure_of_a_window_comes_after_everything_before_it() -> None:
+    """Although windows are read ahead: the rows, the STATE, and the sentence of the first window that failed."""
+    faults = ("status=400,error=the last,from=2025-03-03", "status=400,error=the third,from=2025-02-21")
+    with stage(*faults) as sandbox:
+        ran = play(sandbox, max_parallel_windows=4)
+    assert "the third" in assert_failed(ran)
+    assert ran.rows == rows_of(company(12), spans()[:2])
+    assert ran.bookmarks == {"activity_by_day": "2025-02-21"}
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_a_404_with_the_envelope_is_an_empty_window(parallel: int) -> None:
+    """One warning tells of it, with Gong's words."""
+    with stage("status=404,error=Nobody was found,from=2025-02-11", "status=404,from=2025-03-03") as sandbox:
+        ran = play(sandbox, max_parallel_windows=parallel)
+    assert_ended_well(ran)
+    assert ran.rows == rows_of(company(12), [spans()[0], spans()[2]])
+    assert ran.bookmarks == {"activity_by_day": "2025-03-12"}
+    assert len(ran.warnings) == 1
+    assert len(ran.requests) == 8
+
+
+# In series
+
+
+@pytest.mark.parametrize("page", [0, 1, 2])
+@pytest.mark.parametrize("fault", ["status=503", "close", "html", "status=429", "cut"])
+def test_a_request_is_tried_max_retries_times_more(fault: str, page: int) -> None:
+    """Eight failures in series pass, with waits that may grow to a minute; the ninth ends the run."""
+    longest = [1, 2, 4, 8, 16, 32, 60, 60]
+    with stage(f"{fault},{AT_WINDOW},page={page},at=1-8") as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.rows == clean()
+    assert len(ran.requests) == REQUESTS + 8
+    assert all(0 <= wait <= most for wait, most in zip(ran.waits, longest, strict=True))
+    with stage(f"{fault},{AT_WINDOW},page={page},at=1-9") as sandbox:
+        failed = play(sandbox)
+    assert "9 times" in assert_failed(failed)
+    assert len(failed.requests) == 3 + page + 9
+    assert len(failed.waits) == 8
+    assert failed.bookmarks == {"activity_by_day": BEFORE}
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_max_retries_says_how_often(retries: int) -> None:
+    """Not at all, if it is 0."""
+    with stage("status=500") as sandbox:
+        ran = play(sandbox, max_retries=retries)
+    assert_failed(ran)
+    assert len(ran.requests) == retries + 1
+    assert ran.rows == []
+    assert ran.bookmarks == {}
+
+
+def test_a_wait_is_never_longer_than_max_retry_wait() -> None:
+    """Neither a backoff nor what Gong asks for."""
+    with stage("status=500,at=1-8", "status=429,retry_after=3,at=9") as sandbox:
+        ran = play(sandbox, max_retry_wait=2)
+    sentence = assert_failed(ran)
+    assert "max_retry_wait" in sentence
+    assert max(ran.waits) <= 2
+
+
+# Mixed at random
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_faults_mixed_at_random_change_no_row(number: int) -> None:
+    """Nor do they cost a request more than each was worth."""
+    draw = chance("faults", number)
+    parallel, often = draw.choice([1, 4]), draw.choice([0.1, 0.3, 0.6])
+    kinds = [*MENDED, *TOLD_TO_WAIT]
+    if parallel > 1:
+        # The sandbox holds its callers to a wait of which another fault, at the same moment, keeps one from hearing.
+        kinds = draw.choice([[*MENDED], ["status=429,retry_after=7"]])
+    faults = [f"{draw.choice(kinds)},at={number}" for number in range(1, 40) if draw.random() < often]
+    print(faults)  # noqa: T201 - pytest shows it with a failure
+    streams = draw.sample(sorted(STREAMS), 2)
+    settings: dict[str, Any] = {"streams": streams, "max_parallel_windows": parallel, "start_date": "2024-12-10"}
+    settings["max_retries"] = 60
+    with stage() as sandbox:
+        unharmed = play(sandbox, **settings)
+    with stage(*faults, grace=3600 if parallel > 1 else 0.0) as sandbox:
+        ran = play(sandbox, **settings)
+    assert_ended_well(ran)
+    assert ran.rows == unharmed.rows
+    assert ran.states == unharmed.states
+    spoilt = [record for record in ran.requests if record.faults or record.status == 429]
+    assert len(ran.requests) == len(unharmed.requests) + len(spoilt)
+
+
+# Of a kind of their own
+
+
+@pytest.mark.parametrize("page", [0, 1])
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_a_server_that_never_answers_is_given_up_after_request_timeout(page: int, parallel: int) -> None:
+    """And asked again."""
+    with stage(f"hang,{AT_WINDOW},page={page},at=1") as sandbox:
+        ran = play(sandbox, request_timeout=1, max_parallel_windows=parallel)
+    assert_ended_well(ran)
+    assert ran.rows == clean()
+    assert "within 1 s" in ran.warnings[0]
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up_after_request_timeout() -> None:
+    """The timeout is one for the whole answer, not for each of its bytes."""
+    with stage(f"drip=0.01,{AT_WINDOW},page=1,at=1") as sandbox:
+        ran = play(sandbox, request_timeout=1, max_retry_wait=0, end_date=str(TODAY), clock=ClockOfToday())
+    assert_ended_well(ran)
+    assert ran.rows == clean()
+    assert "within 1 s" in ran.warnings[0]
+
+
+class ClockOfToday(Clock):
+    """The machine's clock, set to the sandbox's day."""
+
+    def now(self) -> Any:  # noqa: ANN401 - an instant
+        return NOON
+
+
+@pytest.mark.parametrize("faults", [["broken_gzip,at=1-"], ["cut,at=1-"]])
+def test_an_answer_that_never_comes_whole_ends_the_run(faults: list[str]) -> None:
+    """After the retries, with nothing delivered of it."""
+    with stage(*faults) as sandbox:
+        ran = play(sandbox)
+    assert "9 times" in assert_failed(ran)
+    assert ran.rows == []
+
+
+def test_users_that_a_page_repeats_change_no_row() -> None:
+    """They go out again under the same key."""
+    with stage("repeated_user") as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.keyed == keyed(clean())
+    assert len(ran.requests) == REQUESTS
+
+
+def test_totals_that_change_between_pages_change_nothing() -> None:
+    """Only the cursor tells whether there is more."""
+    with stage("changing_totals") as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.rows == clean()
+    assert len(ran.requests) == REQUESTS
+
+
+@pytest.mark.parametrize("page", [0, 1, 2])
+def test_an_empty_page_with_a_cursor_is_not_the_end(page: int) -> None:
+    """Nor is a page whose users hold nothing."""
+    with stage(f"empty_page,{AT_WINDOW},page={page},at=1") as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.rows == clean()
+    assert len(ran.requests) == REQUESTS + 1
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_an_expired_cursor_starts_the_window_over_once(page: int) -> None:
+    """With a warning, and with rows that may come twice; a second one ends the run."""
+    with stage(f"cursor_expired,{AT_WINDOW},page={page},at=1") as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.keyed == keyed(clean())
+    assert len(ran.requests) == REQUESTS + page + 1
+    assert len(ran.warnings) == 1
+    with stage(f"cursor_expired,{AT_WINDOW},page={page}") as sandbox:
+        failed = play(sandbox)
+    assert "read again" in assert_failed(failed)
+    assert failed.bookmarks == {"activity_by_day": BEFORE}
+    assert len(failed.requests) == 3 + 2 * (page + 1)
+
+
+def test_a_cursor_that_goes_stale_during_a_wait_is_no_loss() -> None:
+    """The sandbox's cursors are good for a minute, and it asks for a wait of two."""
+    with stage(f"status=429,retry_after=120,{AT_WINDOW},page=1,at=1", cursor_lifetime=60) as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.keyed == keyed(clean())
+    assert len(ran.requests) == REQUESTS + 3
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_404_on_a_later_page_does_not_make_the_window_empty(page: int) -> None:
+    """It is taken for a cursor that has gone stale, so that no row is lost."""
+    with stage(f"status=404,{AT_WINDOW},page={page},at=1") as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.keyed == keyed(clean())
+    assert len(ran.warnings) == 1
+
+
+@pytest.mark.parametrize("fault", ["cursor_unchanged", "cursor_seen"])
+def test_a_cursor_that_comes_again_ends_the_run(fault: str) -> None:
+    """As paging would never end."""
+    with stage(fault) as sandbox:
+        ran = play(sandbox)
+    assert "cursor" in assert_failed(ran)
+    assert len(ran.requests) <= 3
+
+
+def test_gongs_malformed_example_leaves_the_instant_null() -> None:
+    """With one warning; the date is the first ten characters."""
+    with stage("malformed_to_date") as sandbox:
+        ran = play(sandbox)
+    assert_ended_well(ran)
+    assert ran.rows == [{**row, "period_end_at": None} for row in clean()]
+    assert len(ran.warnings) == 1
+
+
+def test_a_body_of_200_mb_ends_the_run_before_it_is_read() -> None:
+    """No page of the window can be that large."""
+    with stage(f"huge=209715200,{AT_WINDOW},page=1") as sandbox:
+        ran = play(sandbox)
+    assert "larger than" in assert_failed(ran)
+    assert ran.bookmarks == {"activity_by_day": BEFORE}
+
+
+# Quotas
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+@pytest.mark.parametrize("quota", [2, 5, 7, 11])
+def test_a_quota_that_is_gone_ends_the_run_at_once_and_the_next_goes_on_there(quota: int, parallel: int) -> None:
+    """The sentence says until when, and how far it got; day after day the backfill gets done."""
+    state: dict[str, Any] = {}
+    rows: list[Row] = []
+    for day in range(20):
+        clock = HandClock(NOON)
+        with stage(daily_quota=quota, clock=clock, grace=3600) as sandbox:
+            ran = play(sandbox, state=state, max_parallel_windows=parallel)
+        rows += ran.rows
+        if ran.status == 0:
+            assert_ended_well(ran)
+            break
+        sentence = assert_failed(ran)
+        assert "2025-03-13 20:00 UTC" in sentence
+        assert ran.waits == []
+        assert sum(record.status == 200 for record in ran.requests) == quota
+        assert len(ran.requests) <= quota + parallel
+        reached = bookmarks(ran.state).get("activity_by_day") or bookmarks(state).get("activity_by_day")
+        assert (reached or "no state") in sentence
+        if quota == 2 or (parallel > 1 and day > 10):
+            return
+        state = ran.state or state
+    assert keyed(rows) == keyed(clean())
+
+
+def test_one_limiter_paces_all_streams_of_a_run() -> None:
+    """Three requests in any second, whichever stream makes them, and not a second more than that takes."""
+    with one_by_one(page_size=3) as sandbox:
+        ran = run(sandbox, streams=[*STREAMS], max_parallel_windows=1, periods_per_window=40)
+    assert_ended_well(ran)
+    assert {record.status for record in ran.requests} == {200}
+    assert len(ran.requests) > 20
+    assert 1 <= ran.waited / ((len(ran.requests) - 1) // 3) < 1.1
+
+
+@pytest.mark.parametrize(("pace", "seconds"), [(0.5, 2), (0.1, 10)])
+def test_a_pace_below_one_a_second_is_kept(pace: float, seconds: float) -> None:
+    """As many seconds between two requests."""
+    with one_by_one() as sandbox:
+        ran = run(sandbox, max_parallel_windows=1, periods_per_window=10, requests_per_second=pace)
+    assert_ended_well(ran)
+    assert 1 <= ran.waited / ((len(ran.requests) - 1) * seconds) < 1.1

@@ -1,0 +1,178 @@
+"""The package as users get it: what is in it, and that every way of installing it works from any folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli
+import uv
+
+ROOT = Path(__file__).parents[2]
+PROJECT: dict[str, Any] = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+VERSION: str = PROJECT["version"]
+STREAMS = {
+    "activity_by_day",
+    "activity_by_week",
+    "activity_by_month",
+    "activity_by_quarter",
+    "activity_by_year",
+}
+SUPPORTED_PYTHONS = [
+    classifier.rpartition(" ")[2]
+    for classifier in PROJECT["classifiers"]
+    if classifier.startswith("Programming Language :: Python :: 3.")
+]
+CURRENT_PYTHON = ".".join(map(str, sys.version_info[:2]))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the checkout."""
+    return build(ROOT, "wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, built from the checkout."""
+    return build(ROOT, "sdist", tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="module")
+def wheel_from_sdist(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the source distribution alone."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    return build(folder / f"tap_gong_activity-{VERSION}", "wheel", tmp_path_factory.mktemp("wheel-from-sdist"))
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        *(pytest.param(("wheel", python), id=f"wheel-{python}") for python in SUPPORTED_PYTHONS),
+        *(pytest.param((kind, CURRENT_PYTHON), id=kind) for kind in ("sdist", "wheel_from_sdist", "editable")),
+    ],
+)
+def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds the package, installed in one of the ways, and what it requires; nothing else."""
+    kind, python = request.param
+    interpreter = find_interpreter(python)
+    if interpreter is None:
+        pytest.skip(f"this machine has no Python {python}")
+    package: list[str | Path] = ["--editable", ROOT] if kind == "editable" else [request.getfixturevalue(kind)]
+    folder = tmp_path_factory.mktemp("environment")
+    run(uv.find_uv_bin(), "venv", "--quiet", "--clear", "--python", interpreter, folder)
+    lock = ROOT / "requirements.lock"
+    run(
+        *(uv.find_uv_bin(), "pip", "install", "--quiet", "--python", folder),
+        *("--constraints", lock, "--build-constraints", lock),
+        *package,
+    )
+    return folder
+
+
+def build(source: Path, kind: str, target: Path) -> Path:
+    """Build one distribution, with the environment's own hatchling, and say where it is."""
+    run(sys.executable, "-m", "hatchling", "build", "--target", kind, "--directory", target, folder=source)
+    (built,) = target.iterdir()
+    return built
+
+
+def find_interpreter(version: str) -> str | None:
+    """Find a Python that really starts: pyenv's shims stand on the PATH for versions that are switched off."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates = [shutil.which(f"python{version}"), *map(str, pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
+    for candidate in filter(None, candidates):
+        if subprocess.run([candidate, "--version"], check=False, capture_output=True).returncode == 0:
+            return candidate
+    return None
+
+
+def run(*command: str | Path, folder: Path = Path("/")) -> str:
+    """Run a command without what this process, its environment or its folder would lend it."""
+    own = ("PYTHON", "TAP_GONG_ACTIVITY_", "VIRTUAL_ENV")
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    ended = subprocess.run(command, check=False, cwd=folder, env=surroundings, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_tells_its_version(environment: Path) -> None:
+    """The installed command says the version that pyproject.toml states."""
+    assert VERSION in run(environment / "bin" / "tap-gong-activity", "--version")
+
+
+def test_discovers_its_streams(environment: Path) -> None:
+    """Run from the root folder and without settings, the tap finds five streams, each property described."""
+    catalog = json.loads(run(environment / "bin" / "tap-gong-activity", "--discover"))
+    properties = {stream["tap_stream_id"]: stream["schema"]["properties"] for stream in catalog["streams"]}
+    assert properties.keys() == STREAMS
+    described = {
+        (stream, name) for stream, columns in properties.items() for name in columns if columns[name].get("description")
+    }
+    assert described == {(stream, name) for stream, columns in properties.items() for name in columns}
+    assert len(described) == len(STREAMS) * 23
+
+
+def test_brings_the_sandbox(environment: Path) -> None:
+    """The sandbox is installed with the tap and explains itself."""
+    assert "gong-sandbox" in run(environment / "bin" / "gong-sandbox", "--help")
+
+
+def test_is_typed(environment: Path) -> None:
+    """Type checkers are told that the package carries its types."""
+    marker = "from importlib.resources import files; print((files('tap_gong_activity') / 'py.typed').is_file())"
+    assert run(environment / "bin" / "python", "-c", marker) == "True\n"
+
+
+def test_wheel_holds_the_package_alone(wheel: Path) -> None:
+    """Nothing but the package and its metadata is in the wheel: no tests, no files beside the package."""
+    names = contents(wheel).keys()
+    metadata = f"tap_gong_activity-{VERSION}.dist-info"
+    assert {name.partition("/")[0] for name in names} == {"tap_gong_activity", metadata}
+    assert not [name for name in names if "test" in name or "__pycache__" in name]
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tap_gong_activity").rglob("*.py")}
+    assert modules <= names
+
+
+def test_wheel_holds_the_schemas(wheel: Path) -> None:
+    """The wheel's schemas are the checkout's, byte for byte."""
+    folder = "tap_gong_activity/schemas/"
+    shipped = {name.removeprefix(folder): text for name, text in contents(wheel).items() if name.startswith(folder)}
+    assert shipped == {path.name: path.read_bytes() for path in (ROOT / "schemas").iterdir()}
+    assert shipped.keys() == {f"{stream}.json" for stream in STREAMS}
+
+
+def test_wheel_holds_the_licence(wheel: Path) -> None:
+    """The wheel brings the licence that it names."""
+    shipped = contents(wheel)[f"tap_gong_activity-{VERSION}.dist-info/licenses/LICENSE"]
+    assert shipped == (ROOT / "LICENSE").read_bytes()
+
+
+def test_sdist_holds_what_building_needs(sdist: Path) -> None:
+    """The source distribution carries the package, its schemas and every file that pyproject.toml points at."""
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"pyproject.toml", "README.md", "LICENSE", "tap_gong_activity/py.typed"} <= names
+    assert {name for name in names if name.startswith("schemas/")} == {"schemas/activity.json"}
+
+
+def test_sdist_gives_the_same_wheel(wheel: Path, wheel_from_sdist: Path) -> None:
+    """It makes no difference whether a wheel is built from the checkout or from the source distribution."""
+    assert wheel_from_sdist.name == wheel.name
+    assert contents(wheel_from_sdist) == contents(wheel)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    """Read every file of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

@@ -1,0 +1,366 @@
+"""Two loads into real databases, a row restated and open periods closed in between, and questions asked of them."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from gong_sandbox import Company, Sandbox
+from support.company_rows import COUNTER_COLUMNS, company_rows
+from support.tap_runs import bookmarks, settings_for
+from support.warehouses import Warehouse, duckdb_file, postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "sql"
+#: A company that a host leaves in these months.
+COMPANY = Company(30, seed=11)
+STREAMS = ["activity_by_day", "activity_by_week", "activity_by_month"]
+START, FIRST_END, SECOND_END = date(2024, 11, 1), date(2025, 3, 5), date(2025, 4, 2)
+#: The bookmark of the days less seven.
+RESTATED_DAY = date(2025, 2, 26)
+RESTATED_CALLS = 99
+#: Cut by the end of the first load and whole in the second.
+CLOSED_WEEK, CLOSED_MONTH = date(2025, 3, 3), date(2025, 3, 1)
+
+Table = dict[tuple[str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of database.
+
+    Attributes:
+        open: Makes one.
+        types: The types of its columns; those of the counters stand under "calls".
+        read_date: Gives a date as it is read from the table.
+    """
+
+    open: Callable[[Path], AbstractContextManager[Warehouse]]
+    types: dict[str, str]
+    read_date: Callable[[str], Any]
+
+
+KINDS = {
+    "postgres": Kind(
+        postgres,
+        {
+            "user_id": "text",
+            "user_email_address": "text",
+            "aggregation_period": "text",
+            "period_start_date": "date",
+            "period_end_date": "date",
+            "period_start_at": "timestamp without time zone",
+            "period_end_at": "timestamp without time zone",
+            "is_complete": "boolean",
+            "calls": "bigint",
+        },
+        read_date=date.fromisoformat,
+    ),
+    "duckdb": Kind(
+        duckdb_file,
+        {
+            "user_id": "VARCHAR",
+            "user_email_address": "VARCHAR",
+            "aggregation_period": "VARCHAR",
+            # The loader knows no dates.
+            "period_start_date": "VARCHAR",
+            "period_end_date": "VARCHAR",
+            "period_start_at": "TIMESTAMP",
+            "period_end_at": "TIMESTAMP",
+            "is_complete": "BOOLEAN",
+            "calls": "HUGEINT",
+        },
+        read_date=str,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A database after two loads."""
+
+    kind: Kind
+    warehouse: Warehouse
+    first_state: str
+    open_after_first: set[tuple[str, date]]
+
+    def rows(self, stream: str) -> list[dict[str, Any]]:
+        """Give a table's rows in the columns of the contract."""
+        columns = list(expected(stream).popitem()[1])
+        found = self.warehouse.query(f"select {', '.join(columns)} from gong_activity.{stream}")  # noqa: S608 - ours
+        return [dict(zip(columns, row, strict=True)) for row in found]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "postgres",
+        pytest.param(
+            "duckdb", marks=pytest.mark.skipif(sys.version_info >= (3, 14), reason="the pinned duckdb has no wheel")
+        ),
+    ],
+)
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    """Load days, weeks and months, the running ones too; restate a row; four weeks later, load again."""
+    kind = KINDS[request.param]
+    with (
+        kind.open(tmp_path_factory.mktemp(request.param)) as warehouse,
+        Sandbox(company=COMPANY, calls_per_second=None) as sandbox,
+    ):
+        settings = settings_for(sandbox, start_date=str(START), include_open_period=True)
+        first_state = warehouse.load({**settings, "end_date": str(FIRST_END)}, STREAMS)
+        open_after_first = {
+            (stream, date.fromisoformat(str(start)))
+            for stream in STREAMS
+            for (start,) in warehouse.query(
+                f"select period_start_date from gong_activity.{stream} where not is_complete"  # noqa: S608 - ours
+            )
+        }
+        sandbox.inject(
+            "set=usersAggregateActivity.0.userAggregateActivity.0.callsAsHost:"
+            f"{RESTATED_CALLS},period=DAY,from={RESTATED_DAY}"
+        )
+        warehouse.load({**settings, "end_date": str(SECOND_END)}, STREAMS, first_state)
+        yield Loaded(kind, warehouse, first_state, open_after_first)
+
+
+def expected(stream: str) -> Table:
+    """Give what a table must hold at the end, by key: what was read later replaces what was read before."""
+    if stream == "activity_by_day":
+        again = company_rows(COMPANY, "DAY", RESTATED_DAY, SECOND_END)
+        again[0]["calls_as_host"] = RESTATED_CALLS
+        windows = [
+            # Windows of 90 days: which all-zero rows there are depends on them.
+            company_rows(COMPANY, "DAY", START, START + timedelta(days=90)),
+            company_rows(COMPANY, "DAY", START + timedelta(days=90), FIRST_END),
+            again,
+        ]
+    elif stream == "activity_by_week":
+        windows = [
+            company_rows(COMPANY, "WEEK", date(2024, 10, 28), CLOSED_WEEK),
+            company_rows(COMPANY, "WEEK", CLOSED_WEEK, FIRST_END, is_complete=False),
+            company_rows(COMPANY, "WEEK", date(2025, 2, 24), date(2025, 3, 31)),
+            company_rows(COMPANY, "WEEK", date(2025, 3, 31), SECOND_END, is_complete=False),
+        ]
+    else:
+        windows = [
+            company_rows(COMPANY, "MONTH", START, CLOSED_MONTH),
+            company_rows(COMPANY, "MONTH", CLOSED_MONTH, FIRST_END, is_complete=False),
+            company_rows(COMPANY, "MONTH", date(2025, 2, 1), date(2025, 4, 1)),
+            company_rows(COMPANY, "MONTH", date(2025, 4, 1), SECOND_END, is_complete=False),
+        ]
+    return {(row["user_id"], row["period_start_date"]): row for window in windows for row in window}
+
+
+def complete(stream: str) -> list[dict[str, Any]]:
+    """Give the rows of periods that are over."""
+    return [row for row in expected(stream).values() if row["is_complete"]]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_table_holds_one_row_for_each_key(loaded: Loaded, stream: str) -> None:
+    """No key is there twice, and as many rows are there as the company has."""
+    keys = Counter((row["user_id"], row["period_start_date"]) for row in loaded.rows(stream))
+
+    assert set(keys.values()) == {1}
+    assert len(keys) == len(expected(stream))
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_table_holds_what_the_company_has(loaded: Loaded, stream: str) -> None:
+    """Every value arrives: ids with all their digits, the company's dates, instants in UTC, nulls and counters."""
+    rows = [
+        {
+            name: loaded.kind.read_date(value)
+            if name.endswith("_date")
+            # Without a zone, in UTC.
+            else datetime.fromisoformat(value.removesuffix("Z"))
+            if name.endswith("_at")
+            else value
+            for name, value in row.items()
+        }
+        for row in expected(stream).values()
+    ]
+
+    assert sorted(loaded.rows(stream), key=key) == sorted(rows, key=key)
+    assert {len(user_id) for user_id, _ in expected(stream)} >= {17, 20}
+    assert None in {row["user_email_address"] for row in rows}
+
+
+def key(row: dict[str, Any]) -> tuple[str, Any]:
+    """Give a row's key."""
+    return row["user_id"], row["period_start_date"]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_columns_have_types(loaded: Loaded, stream: str) -> None:
+    """The columns of the contract come out with the types that the README names."""
+    found = dict(
+        loaded.warehouse.query(
+            f"select column_name, data_type from information_schema.columns where table_name = '{stream}'"  # noqa: S608
+        )
+    )
+    types = {**loaded.kind.types, **dict.fromkeys(COUNTER_COLUMNS, loaded.kind.types["calls"])}
+    del types["calls"]
+
+    assert {name: type_ for name, type_ in found.items() if not name.startswith("_sdc_")} == types
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_table_has_its_key(loaded: Loaded, stream: str) -> None:
+    """The key is the table's primary key in the database too."""
+    found = loaded.warehouse.query(
+        f"select column_name from information_schema.key_column_usage where table_name = '{stream}' "  # noqa: S608
+        "order by ordinal_position"
+    )
+
+    assert found == [("user_id",), ("period_start_date",)]
+
+
+def test_row_is_restated(loaded: Loaded) -> None:
+    """A row of the lookback that Gong has changed since is replaced."""
+    restated = company_rows(COMPANY, "DAY", RESTATED_DAY, SECOND_END)[0]
+    (row,) = (
+        row
+        for row in loaded.rows("activity_by_day")
+        if key(row) == (restated["user_id"], loaded.kind.read_date(str(RESTATED_DAY)))
+    )
+
+    assert restated["calls_as_host"] != RESTATED_CALLS
+    assert row["calls_as_host"] == RESTATED_CALLS
+
+
+@pytest.mark.parametrize(("stream", "start"), [("activity_by_week", CLOSED_WEEK), ("activity_by_month", CLOSED_MONTH)])
+def test_open_period_is_closed(loaded: Loaded, stream: str, start: date) -> None:
+    """A period that was open in the first load is complete after the second, in the same rows."""
+    closed = [row for row in loaded.rows(stream) if str(row["period_start_date"]) == str(start)]
+
+    assert (stream, start) in loaded.open_after_first
+    assert {row["is_complete"] for row in closed} == {True}
+    assert len({row["user_id"] for row in closed}) == len(closed)
+
+
+def test_open_period_leaves_the_bookmark_behind(loaded: Loaded) -> None:
+    """The bookmarks of the first load stand before its open periods."""
+    assert bookmarks(loaded.first_state) == {
+        "activity_by_day": str(FIRST_END),
+        "activity_by_week": str(CLOSED_WEEK),
+        "activity_by_month": str(CLOSED_MONTH),
+    }
+
+
+def test_every_example_is_tested() -> None:
+    """No example stands in the folder without a test that runs it."""
+    assert {path.stem for path in EXAMPLES.iterdir()} == {
+        name.removeprefix("test_example_") for name in globals() if name.startswith("test_example_")
+    }
+
+
+def ask(loaded: Loaded, example: str) -> list[tuple[Any, ...]]:
+    """Run one of the examples, its numbers as they would be shown."""
+    rows = loaded.warehouse.query((EXAMPLES / f"{example}.sql").read_text(encoding="utf-8"))
+    # Sums and quotients are decimals in one database and floats in the other.
+    return [
+        tuple(value if value is None or isinstance(value, (date, str)) else float(value) for value in row)
+        for row in rows
+    ]
+
+
+def name(row: dict[str, Any]) -> str:
+    """Give what a user is called."""
+    given: str = row["user_email_address"] or row["user_id"]
+    return given
+
+
+def start(row: dict[str, Any]) -> date:
+    """Give the first day of a row's period."""
+    return date.fromisoformat(row["period_start_date"])
+
+
+def test_example_busiest_hosts(loaded: Loaded) -> None:
+    """The busiest hosts are the ten with most calls in each whole month, ties sharing a place."""
+    months = {start(row) for row in complete("activity_by_month")}
+    answer = []
+    for month in months:
+        hosts = [row for row in complete("activity_by_month") if start(row) == month and row["calls_as_host"]]
+        for row in hosts:
+            place = 1 + sum(other["calls_as_host"] > row["calls_as_host"] for other in hosts)
+            if place <= 10:
+                answer.append((month, place, name(row), row["calls_as_host"], row["calls_attended"]))
+
+    assert len(months) == 5
+    assert ask(loaded, "busiest_hosts") == sorted(answer)
+
+
+def test_example_coaching_received(loaded: Loaded) -> None:
+    """Each host's month tells on how many of the host's calls somebody acted."""
+    answer = [
+        (
+            name(row),
+            start(row),
+            row["calls_as_host"],
+            row["calls_received_feedback"],
+            row["calls_comments_received"],
+            row["calls_scorecards_received"],
+            row["calls_marked_as_feedback_received"],
+            pytest.approx(10 * row["calls_received_feedback"] / row["calls_as_host"], abs=0.0501),
+        )
+        for row in complete("activity_by_month")
+        if row["calls_as_host"]
+    ]
+
+    assert ask(loaded, "coaching_received") == sorted(answer, key=lambda line: line[:2])
+
+
+def test_example_feedback_given_against_requested(loaded: Loaded) -> None:
+    """Each whole month tells how much feedback was asked for and given, and by how many."""
+    answer: dict[date, tuple[int, int, int]] = {}
+    for row in complete("activity_by_month"):
+        requested, given, givers = answer.get(start(row), (0, 0, 0))
+        gave = row["calls_gave_feedback"]
+        answer[start(row)] = (requested + row["calls_requested_feedback"], given + gave, givers + bool(gave))
+
+    assert ask(loaded, "feedback_given_against_requested") == [
+        (month, requested, given, given - requested, givers)
+        for month, (requested, given, givers) in sorted(answer.items())
+    ]
+
+
+def test_example_week_on_week(loaded: Loaded) -> None:
+    """Each whole week tells how its calls differ from those of the week before."""
+    calls: Counter[date] = Counter()
+    hosts: Counter[date] = Counter()
+    for row in complete("activity_by_week"):
+        calls[start(row)] += row["calls_as_host"]
+        hosts[start(row)] += row["calls_as_host"] > 0
+    answer: list[tuple[Any, ...]] = []
+    for week in sorted(calls):
+        before = calls.get(week - timedelta(days=7))
+        change = None if before is None else calls[week] - before
+        percent = pytest.approx(100 * change / before, abs=0.0501) if before and change is not None else None
+        answer.append((week, calls[week], hosts[week], change, percent))
+
+    assert ask(loaded, "week_on_week") == answer
+    assert len(answer) > 20
+
+
+def test_example_gone_quiet(loaded: Loaded) -> None:
+    """Whoever hosted calls in a whole month and none in the next, which is whole too, has gone quiet in that one."""
+    hosted = {(name(row), start(row)): row["calls_as_host"] for row in complete("activity_by_month")}
+    next_month = {start(row): date.fromisoformat(row["period_end_date"]) for row in complete("activity_by_month")}
+    answer = [
+        (next_month[month], host, calls)
+        for (host, month), calls in hosted.items()
+        if calls and next_month[month] in next_month and not hosted.get((host, next_month[month]))
+    ]
+
+    assert answer, "the company is one that somebody leaves"
+    assert ask(loaded, "gone_quiet") == sorted(answer)

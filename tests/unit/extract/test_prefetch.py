@@ -1,0 +1,387 @@
+"""Reading ahead: as if one after another, only sooner."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.counting_budget import CountingBudget
+from support.properties import SOME
+
+from tap_gong_activity.base.clock import RunStoppedError
+from tap_gong_activity.extract import prefetch
+from tap_gong_activity.extract.page_buffer import PageBuffer
+from tap_gong_activity.extract.periods import Grain
+from tap_gong_activity.extract.prefetch import ReadAhead
+from tap_gong_activity.extract.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds after which something that ought to happen is taken never to happen."""
+
+
+class BrokenError(Exception):
+    """Reading a window failed."""
+
+
+def windows_of(number: int) -> list[Window]:
+    """So many windows of a day."""
+    days = [date(2025, 1, 1) + timedelta(days=count) for count in range(number + 1)]
+    return [Window(Grain.DAY, start, end) for start, end in pairwise(days)]
+
+
+def in_time(work: Callable[[], T]) -> T:
+    """What `work` gives, unless it hangs."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def do() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 (raised below)
+            errors.append(error)
+
+    thread = threading.Thread(target=do, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "it hangs"
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return once a condition holds."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE * 1_000)):
+        if condition():
+            return
+        pause.wait(0.001)
+    message = "it never came true"
+    raise AssertionError(message)
+
+
+def readers() -> list[threading.Thread]:
+    """The threads that read."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead-")]
+
+
+@pytest.fixture(autouse=True)
+def _all_threads_end() -> Iterator[None]:
+    yield
+    for thread in readers():
+        thread.join(PATIENCE)
+    assert readers() == []
+
+
+class Script:
+    """Reads windows as a test says, asking whether each page is wanted as the client does.
+
+    Attributes:
+        requests: How many pages each window has asked for.
+        begun: The windows in the order in which they were begun.
+    """
+
+    def __init__(self, pages: list[int], broken: dict[int, int] | None = None, size: int = 10) -> None:
+        self.windows = windows_of(len(pages))
+        self.requests: Counter[int] = Counter()
+        self.begun: list[int] = []
+        self.before_request: Callable[[int, int, Callable[[], bool]], None] = lambda *_: None
+        self._pages = pages
+        self._broken = broken or {}
+        self._size = size
+
+    def __call__(self, window: Window, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
+        index = self.windows.index(window)
+        self.begun.append(index)
+        for page in range(self._pages[index]):
+            self.before_request(index, page, is_wanted)
+            if not is_wanted():
+                raise RunStoppedError
+            self.requests[index] += 1
+            if self._broken.get(index) == page:
+                raise BrokenError(index)
+            yield self.page(index, page)
+
+    def page(self, index: int, page: int) -> bytes:
+        """What a page holds."""
+        return f"{index}/{page}".encode().ljust(self._size)
+
+    def expected(self, index: int) -> list[bytes]:
+        """The pages that a window gives, before it breaks if it does."""
+        return [self.page(index, page) for page in range(self._broken.get(index, self._pages[index]))]
+
+
+def take_all(ahead: ReadAhead, given: list[tuple[Window, list[bytes]]]) -> None:
+    """Take every page, and note it."""
+    for window, pages in ahead:
+        taken: list[bytes] = []
+        given.append((window, taken))
+        taken.extend(bytes(page) for page in pages)
+
+
+@SOME
+@given(
+    pages=st.lists(st.integers(0, 5), max_size=12),
+    broken=st.dictionaries(st.integers(0, 11), st.integers(0, 4), max_size=2),
+    parallel=st.integers(1, 6),
+    memory_budget=st.sampled_from([0, 25, 10**6]),
+    stop_after=st.none() | st.integers(0, 12),
+    seed=st.integers(0, 10**6),
+)
+def test_any_schedule_gives_what_one_after_another_would(
+    pages: list[int],
+    broken: dict[int, int],
+    parallel: int,
+    memory_budget: int,
+    stop_after: int | None,
+    seed: int,
+) -> None:
+    """Each page in its order, a failure after everything before it, no hang, and the memory given back."""
+    broken = {index: page for index, page in broken.items() if index < len(pages) and page < pages[index]}
+    script = Script(pages, broken)
+    chance = random.Random(seed)  # noqa: S311 (a schedule, no secret)
+    pauses = threading.Event()
+
+    def pause(*_: object) -> None:
+        pauses.wait(0.0001 * chance.randrange(3))
+
+    script.before_request = pause
+    budgets: list[CountingBudget] = []
+
+    def budget_of(size: int) -> CountingBudget:
+        budgets.append(CountingBudget(size))
+        return budgets[-1]
+
+    given_out: list[bytes] = []
+    windows_given: list[Window] = []
+
+    def run() -> str:
+        iterator = iter(ReadAhead(script.windows, script, parallel=parallel, memory_budget=memory_budget))
+        try:
+            for window, window_pages in iterator:
+                windows_given.append(window)
+                for page in window_pages:
+                    given_out.append(bytes(page))
+                    if stop_after is not None and len(given_out) > stop_after:
+                        return "stopped"
+        except BrokenError as error:
+            return f"broken {error}"
+        finally:
+            iterator.close()  # type: ignore[attr-defined]  # a generator
+        return "done"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prefetch, "MemoryBudget", budget_of)
+        outcome = in_time(run)
+        for thread in readers():
+            thread.join(PATIENCE)
+    first_broken = min(broken, default=len(pages))
+    everything = [page for index in range(min(first_broken + 1, len(pages))) for page in script.expected(index)]
+    if outcome == "stopped":
+        assert stop_after is not None
+        assert given_out == everything[: stop_after + 1]
+    else:
+        assert given_out == everything
+        assert outcome == (f"broken {first_broken}" if broken else "done")
+    assert windows_given == script.windows[: len(windows_given)]
+    assert [budget.taken for budget in budgets] == [0]
+    assert readers() == []
+
+
+def test_windows_are_read_at_once() -> None:
+    """As many as are allowed: they meet at a barrier, which fewer would never pass."""
+    script = Script([1] * 8)
+    together = threading.Barrier(4, timeout=PATIENCE)
+
+    def meet(*_: object) -> None:
+        together.wait()
+
+    script.before_request = meet
+    given_out: list[tuple[Window, list[bytes]]] = []
+    in_time(lambda: take_all(ReadAhead(script.windows, script, parallel=4), given_out))
+    assert [window for window, _ in given_out] == script.windows
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 5])
+def test_no_more_windows_are_begun_than_twice_those_in_parallel(parallel: int) -> None:
+    """Ahead of those that have been given out, so that a slow target does not fill the disk."""
+    script = Script([1] * 40)
+    taken: list[Window] = []
+    iterator = iter(ReadAhead(script.windows, script, parallel=parallel))
+    pause = threading.Event()
+
+    def run() -> None:
+        for window, pages in iterator:
+            list(pages)
+            until(lambda: len(script.begun) >= min(len(taken) + 2 * parallel, 40))
+            for _ in range(3):
+                pause.wait(0.001)
+                assert len(script.begun) <= len(taken) + 2 * parallel
+            taken.append(window)
+
+    in_time(run)
+    assert script.begun == sorted(script.begun)
+    assert len(script.begun) == 40
+
+
+def test_a_failure_waits_for_its_turn_and_stops_those_behind_it() -> None:
+    """Windows before it are read to their ends, those behind it make no further request."""
+    script = Script([3, 2, 4, 2, 2], broken={1: 1})
+    behind_has_begun, is_stopped = threading.Event(), threading.Event()
+    wanted_before: list[bool] = []
+
+    def before_request(index: int, page: int, is_wanted: Callable[[], bool]) -> None:
+        if (index, page) == (0, 1):
+            # The failure of the next window is known before this one goes on.
+            assert is_stopped.wait(PATIENCE)
+            wanted_before.append(is_wanted())
+        if (index, page) == (1, 1):
+            assert behind_has_begun.wait(PATIENCE)
+        if (index, page) == (2, 1):
+            behind_has_begun.set()
+            until(lambda: not is_wanted())
+            is_stopped.set()
+
+    script.before_request = before_request
+    given_out: list[tuple[Window, list[bytes]]] = []
+    with pytest.raises(BrokenError):
+        in_time(lambda: take_all(ReadAhead(script.windows, script, parallel=3), given_out))
+    assert given_out == [(script.windows[0], script.expected(0)), (script.windows[1], script.expected(1))]
+    assert wanted_before == [True]
+    assert script.requests == {0: 3, 1: 2, 2: 1}
+
+
+def test_the_first_of_two_failures_is_raised() -> None:
+    """First by the windows' order, not by time."""
+    script = Script([1, 1, 1], broken={0: 0, 2: 0})
+    later_has_failed = threading.Event()
+
+    def before_request(index: int, _page: int, is_wanted: Callable[[], bool]) -> None:
+        if index == 0:
+            assert later_has_failed.wait(PATIENCE)
+        elif index == 1:
+            later_has_failed.set()
+            assert is_wanted()
+
+    script.before_request = before_request
+    with pytest.raises(BrokenError, match="0"):
+        in_time(lambda: take_all(ReadAhead(script.windows, script, parallel=3), []))
+
+
+def test_closing_early_stops_every_further_request() -> None:
+    """As it is when the target has gone: whoever is under way asks once more whether it is wanted, and is not."""
+    script = Script([5] * 6)
+    closed = threading.Event()
+    waiting = threading.Semaphore(0)
+
+    def before_request(_index: int, page: int, _is_wanted: Callable[[], bool]) -> None:
+        if page == 1:
+            waiting.release()
+            assert closed.wait(PATIENCE)
+
+    script.before_request = before_request
+    iterator = iter(ReadAhead(script.windows, script, parallel=3))
+
+    def run() -> None:
+        _, pages = next(iterator)
+        assert next(pages) == script.page(0, 0)
+        for _ in range(3):
+            assert waiting.acquire(timeout=PATIENCE)
+        iterator.close()  # type: ignore[attr-defined]  # a generator
+        closed.set()
+
+    in_time(run)
+    for thread in readers():
+        thread.join(PATIENCE)
+    assert script.requests == {0: 1, 1: 1, 2: 1}
+
+
+def test_an_error_of_the_consumer_stops_every_further_request() -> None:
+    """Rows that make no sense end the run while others are being read."""
+    script = Script([2] * 6)
+    raised = threading.Event()
+
+    def before_request(_index: int, page: int, _is_wanted: Callable[[], bool]) -> None:
+        if page:
+            raised.wait(PATIENCE)
+
+    script.before_request = before_request
+
+    def consume() -> None:
+        for _, pages in ReadAhead(script.windows, script, parallel=2):
+            for _ in pages:
+                raise BrokenError
+
+    def run() -> None:
+        try:
+            consume()
+        finally:
+            raised.set()
+
+    with pytest.raises(BrokenError):
+        in_time(run)
+    for thread in readers():
+        thread.join(PATIENCE)
+    assert all(requests == 1 for requests in script.requests.values())
+
+
+def test_nothing_to_read_starts_no_thread() -> None:
+    """And ends at once."""
+    assert list(ReadAhead([], Script([]), parallel=4)) == []
+    assert readers() == []
+
+
+def test_a_page_that_cannot_be_kept_is_a_failure_of_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is raised in its turn, like any other."""
+
+    class FullBuffer(PageBuffer):
+        def put(self, page: bytes | bytearray) -> None:
+            if page.startswith(b"1/"):
+                message = "no room"
+                raise BrokenError(message)
+            super().put(page)
+
+    monkeypatch.setattr(prefetch, "PageBuffer", FullBuffer)
+    script = Script([2, 2, 2])
+    given_out: list[tuple[Window, list[bytes]]] = []
+    with pytest.raises(BrokenError, match="no room"):
+        in_time(lambda: take_all(ReadAhead(script.windows, script, parallel=3), given_out))
+    assert given_out == [(script.windows[0], script.expected(0)), (script.windows[1], [])]
+
+
+def test_memory_stays_within_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that are far ahead wait in the file."""
+    most: list[int] = []
+
+    class WatchedBudget(CountingBudget):
+        def take(self, size: int) -> bool:
+            is_taken = super().take(size)
+            most.append(self.taken)
+            return is_taken
+
+    monkeypatch.setattr(prefetch, "MemoryBudget", WatchedBudget)
+    script = Script([20] * 4, size=100)
+    given_out: list[tuple[Window, list[bytes]]] = []
+
+    def run() -> None:
+        iterator: Any = iter(ReadAhead(script.windows, script, parallel=4, memory_budget=1_000))
+        _, pages = next(iterator)
+        until(lambda: sum(script.requests.values()) == 80)
+        assert [bytes(page) for page in pages] == script.expected(0)
+        take_all(iterator, given_out)
+
+    in_time(run)
+    assert [pages for _, pages in given_out] == [script.expected(index) for index in (1, 2, 3)]
+    assert max(most) == 1_000

@@ -1,0 +1,224 @@
+"""Windows: what is read, what is read again, and what is left for another day."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.calendars import ONE_DAY, is_boundary, period_of
+from support.properties import MANY, SOME
+
+from tap_gong_activity.extract.periods import Grain
+from tap_gong_activity.extract.windows import Window, company_today, cut_into_windows, first_day
+
+GRAINS = st.sampled_from(Grain)
+DAYS = st.dates(date(2015, 1, 1), date(2030, 12, 31))
+LONG_AGO = st.dates(date(1, 1, 1), date(30, 12, 31))
+
+
+def days_of(window: Window) -> list[date]:
+    """Every day that a request for the window spans."""
+    return [window.start + number * ONE_DAY for number in range((window.end - window.start).days)]
+
+
+@MANY
+@given(
+    grain=GRAINS,
+    days=st.tuples(DAYS, DAYS) | st.tuples(LONG_AGO, LONG_AGO),
+    periods_per_window=st.integers(1, 12) | st.sampled_from([90, 10**12, 10**30]),
+    include_open_period=st.booleans(),
+)
+@example(grain=Grain.WEEK, days=(date.min, date(1, 1, 3)), periods_per_window=1, include_open_period=True)
+def test_windows_tile_the_whole_periods_of_the_range(
+    grain: Grain,
+    days: tuple[date, date],
+    periods_per_window: int,
+    *,
+    include_open_period: bool,
+) -> None:
+    """No gap, no overlap, every edge between two periods, never too many of them, and the open one last and alone."""
+    start, end = grain.period_start(days[0]), days[1]
+    windows = cut_into_windows(
+        grain, start, end, periods_per_window=periods_per_window, include_open_period=include_open_period
+    )
+    cut = not is_boundary(grain, end)
+    expected = [start + number * ONE_DAY for number in range(max(0, (end - start).days))]
+    if not include_open_period:
+        expected = [day for day in expected if not cut or period_of(grain, day) != period_of(grain, end)]
+    assert [day for window in windows for day in days_of(window)] == expected
+    for window in windows:
+        assert window.grain is grain
+        assert window.start < window.end
+        assert is_boundary(grain, window.start)
+        assert is_boundary(grain, window.end) or not window.is_complete
+        assert len({period_of(grain, day) for day in days_of(window)}) <= periods_per_window
+    is_open = bool(include_open_period and cut and expected)
+    assert [window.is_complete for window in windows] == [True] * (len(windows) - is_open) + [False] * is_open
+    if is_open:
+        assert {period_of(grain, day) for day in days_of(windows[-1])} == {period_of(grain, end)}
+    whole = [window for window in windows if window.is_complete]
+    counts = [len({period_of(grain, day) for day in days_of(window)}) for window in whole]
+    assert all(count == periods_per_window for count in counts[:-1])
+
+
+@SOME
+@given(grain=GRAINS, start=DAYS, length=st.integers(1, 6))
+def test_a_window_names_each_of_its_periods(grain: Grain, start: date, length: int) -> None:
+    """With its first day and the day after its last."""
+    start = grain.period_start(start)
+    end = start
+    for _ in range(length):
+        end = grain.next_start(end)
+    window = Window(grain, start, end)
+    periods = window.periods()
+    assert [first + number * ONE_DAY for first, last in periods.items() for number in range((last - first).days)] == (
+        days_of(window)
+    )
+    assert len(periods) == length
+    assert all(period_of(grain, first) == period_of(grain, last - ONE_DAY) for first, last in periods.items())
+
+
+def test_the_open_window_is_one_period_that_ends_early() -> None:
+    """Its end is the range's."""
+    window = Window(Grain.MONTH, date(2025, 3, 1), date(2025, 3, 12), is_complete=False)
+    assert window.periods() == {date(2025, 3, 1): date(2025, 3, 12)}
+    assert str(window) == "2025-03-01 to 2025-03-12"
+
+
+# Where to begin
+
+
+@MANY
+@given(
+    grain=GRAINS,
+    start_date=DAYS | LONG_AGO,
+    bookmark=st.none() | DAYS | st.dates(),
+    lookback_days=st.integers(0, 400) | st.sampled_from([10**6, 10**12, 10**30]),
+)
+@example(grain=Grain.YEAR, start_date=date.min, bookmark=date.min, lookback_days=10**12)
+@example(grain=Grain.WEEK, start_date=date.max, bookmark=date.max, lookback_days=0)
+def test_the_first_day_is_as_late_as_it_may_be(
+    grain: Grain, start_date: date, bookmark: date | None, lookback_days: int
+) -> None:
+    """Between the start of start_date's period and the bookmark less the lookback, at the start of a period."""
+    first = first_day(grain, start_date, bookmark, lookback_days)
+    earliest = grain.period_start(start_date)
+    assert is_boundary(grain, first)
+    assert first >= earliest
+    if bookmark is None:
+        assert first == earliest
+        return
+    days_behind = (bookmark - first).days
+    assert days_behind >= lookback_days or first == earliest
+    # A period more would have been enough as well.
+    assert first == earliest or days_behind - lookback_days < {"DAY": 1, "WEEK": 7, "MONTH": 31, "QUARTER": 92}.get(
+        grain.value, 366
+    )
+
+
+@MANY
+@given(
+    grain=GRAINS,
+    start_date=DAYS,
+    length=st.integers(1, 700),
+    lookback_days=st.integers(0, 400),
+    periods_per_window=st.integers(1, 40),
+    include_open_period=st.booleans(),
+    data=st.data(),
+)
+def test_a_run_that_was_interrupted_reads_the_same_periods_in_the_end(
+    grain: Grain,
+    start_date: date,
+    length: int,
+    lookback_days: int,
+    periods_per_window: int,
+    data: st.DataObject,
+    *,
+    include_open_period: bool,
+) -> None:
+    """Whichever window was the last that it had written, and however often."""
+
+    def windows_from(bookmark: date | None) -> list[Window]:
+        return cut_into_windows(
+            grain,
+            first_day(grain, start_date, bookmark, lookback_days),
+            start_date + length * ONE_DAY,
+            periods_per_window=periods_per_window,
+            include_open_period=include_open_period,
+        )
+
+    def periods_of(windows: list[Window]) -> set[tuple[date, date, bool]]:
+        return {(start, end, window.is_complete) for window in windows for start, end in window.periods().items()}
+
+    uninterrupted = periods_of(windows_from(None))
+    read: set[tuple[date, date, bool]] = set()
+    bookmark = None
+    for _ in range(data.draw(st.integers(1, 3), "interruptions")):
+        windows = windows_from(bookmark)
+        done = windows[: data.draw(st.integers(0, len(windows)), "windows done")]
+        read |= periods_of(done)
+        for window in done:
+            reached = window.end if window.is_complete else window.start
+            bookmark = max(bookmark or reached, reached)
+    assert read | periods_of(windows_from(bookmark)) == uninterrupted
+
+
+def test_a_bookmark_ahead_of_the_range_leaves_nothing_to_read() -> None:
+    """Somebody may have edited it."""
+    start = first_day(Grain.DAY, date(2025, 1, 1), date(2999, 1, 1), 7)
+    for include_open_period in (False, True):
+        assert not cut_into_windows(
+            Grain.DAY, start, date(2025, 3, 12), periods_per_window=90, include_open_period=include_open_period
+        )
+
+
+# Today
+
+
+@SOME
+@given(
+    now=st.datetimes(datetime(2016, 1, 1), datetime(2030, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 (hypothesis adds the zone)
+    offset=st.integers(-12, 14),
+)
+def test_today_is_the_companys_date(now: datetime, offset: int) -> None:
+    """In its zone; the names of these fixed zones have the sign of POSIX."""
+    zone = ZoneInfo(f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT")
+    assert company_today(now, zone) == (now + timedelta(hours=offset)).date()
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "today"),
+    [
+        ("2025-03-12T06:59:59+00:00", "America/Los_Angeles", "2025-03-11"),
+        ("2025-03-12T07:00:00+00:00", "America/Los_Angeles", "2025-03-12"),
+        ("2025-11-03T07:59:59+00:00", "America/Los_Angeles", "2025-11-02"),
+        ("2025-11-03T08:00:00+00:00", "America/Los_Angeles", "2025-11-03"),
+        ("2025-03-11T18:29:59.999999+00:00", "Asia/Kolkata", "2025-03-11"),
+        ("2025-03-11T18:30:00+00:00", "Asia/Kolkata", "2025-03-12"),
+        ("2024-09-08T03:59:59+00:00", "America/Santiago", "2024-09-07"),
+        ("2024-09-08T04:00:00+00:00", "America/Santiago", "2024-09-08"),
+        ("2025-03-11T10:00:00+00:00", "Pacific/Kiritimati", "2025-03-12"),
+        ("2025-03-11T09:59:59+00:00", "Pacific/Kiritimati", "2025-03-11"),
+        ("2025-03-12T11:59:59+00:00", None, "2025-03-11"),
+        ("2025-03-12T12:00:00+00:00", None, "2025-03-12"),
+        ("2025-03-12T21:59:59+10:00", None, "2025-03-11"),
+    ],
+)
+def test_today_changes_at_the_companys_midnight(now: str, zone: str | None, today: str) -> None:
+    """On either side of it, where clocks change too; without a zone it is the midnight of UTC-12."""
+    assert str(company_today(datetime.fromisoformat(now), ZoneInfo(zone) if zone else None)) == today
+
+
+@SOME
+@given(
+    now=st.datetimes(datetime(2016, 1, 1), datetime(2030, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 (hypothesis adds the zone)
+    zone=st.sampled_from(["Pacific/Kiritimati", "Etc/GMT+12", "America/Los_Angeles", "Asia/Kolkata", "UTC"]),
+)
+@example(now=datetime(2025, 3, 11, 11, 59, tzinfo=timezone.utc), zone="Pacific/Kiritimati")
+def test_without_a_zone_no_day_is_read_before_it_has_ended(now: datetime, zone: str) -> None:
+    """Today is never ahead of the company's own date; it lags by a day, or by two in the last hours east of UTC+12."""
+    lag = (company_today(now, ZoneInfo(zone)) - company_today(now, None)).days
+    assert lag in ({0, 1, 2} if zone == "Pacific/Kiritimati" and 10 <= now.hour < 12 else {0, 1})

@@ -1,0 +1,506 @@
+"""One request: what each answer leads to, how many requests are made of it, and what is told."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from gong_sandbox import Fault, Status
+from support.given_settings import ACCESS_KEY, ACCESS_KEY_SECRET
+from support.raw_server import answering
+from support.sandbox_asking import LARGEST_ANSWER, asking
+
+from tap_gong_activity.base.clock import RunStoppedError
+from tap_gong_activity.base.errors import GongError
+from tap_gong_activity.gong.auth import bearer_credentials
+from tap_gong_activity.gong.client import NothingFoundError
+from tap_gong_activity.gong.rate_limit import MARGIN
+from tap_gong_activity.gong.responses import UndocumentedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENCODED_KEY = b64encode(f"{ACCESS_KEY}:{ACCESS_KEY_SECRET}".encode()).decode()
+TWO_RETRIES = {"max_retries": 2}
+
+
+# Answers of use
+
+
+def test_an_answer_is_given_as_it_came() -> None:
+    """One request, signed with the key, of which the tally knows."""
+    with asking() as found:
+        page = found.ask()
+        assert json.loads(page.body)["usersAggregateActivity"]
+        assert page.cursor is None
+        assert found.statuses == [200]
+        assert (found.tally.requests, found.tally.retries) == (1, 0)
+        assert found.clock.waits == []
+
+
+def test_a_bearer_token_signs_as_well() -> None:
+    """One that was obtained elsewhere."""
+    with asking(access_token="a-token", credentials=lambda *_: bearer_credentials("a-token")) as found:
+        assert found.ask().body
+        assert found.statuses == [200]
+
+
+@pytest.mark.parametrize("field", ["usersAggregateActivity", "records", "requestId"])
+@pytest.mark.parametrize("how", ["null", "drop"])
+def test_a_null_or_missing_field_is_no_reason_to_try_again(field: str, how: str) -> None:
+    """Gong documents none of them as required."""
+    with asking(f"{how}={field}") as found:
+        assert found.ask().cursor is None
+        assert found.statuses == [200]
+
+
+def test_a_compressed_answer_is_read() -> None:
+    """As it comes with requests' own headers."""
+    body = gzip.compress(b'{"records": {"cursor": "next"}}')
+    with answering("200 OK", body, Content_Encoding="gzip") as url, asking(given={"api_url": url}) as found:
+        assert found.ask().cursor == "next"
+
+
+def test_a_large_answer_that_a_page_can_have_is_read() -> None:
+    """Up to the last byte that is allowed."""
+    with asking("huge=300000") as found:
+        assert len(found.ask(largest_answer=300_000).body) == 300_000
+        assert "larger than 299,999 bytes" in found.failure(largest_answer=299_999)
+
+
+# Answers that another try may mend
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("status=408", "Gong answered 408 Request Timeout, saying 'An error has occurred'"),
+        ("status=500", "Gong answered 500 Internal Server Error, saying 'An error has occurred'"),
+        ("status=502,envelope=no", "Gong answered 502 Bad Gateway; "),
+        ("status=503", "Gong answered 503 Service Unavailable, saying 'An error has occurred'"),
+        ("status=504", "Gong answered 504 Gateway Timeout"),
+        ("status=599", "Gong answered 599, saying"),
+        ("status=429", "Gong answered 429 Too Many Requests, saying 'An error has occurred'"),
+        ("status=429,retry_after=soon", "Gong answered 429"),
+        ("status=429,retry_after=", "Gong answered 429"),
+        ("status=429,retry_after=nan", "Gong answered 429"),
+        ("status=429,retry_after=inf", "Gong answered 429"),
+        ("html", "no JSON"),
+        ("cut", "broke off"),
+        ("cut_chunked", "broke off"),
+        ("broken_gzip", "broke off"),
+        ("close", "No connection to http://127.0.0.1:"),
+        ("reset", "(Connection reset by peer)"),
+    ],
+)
+def test_it_is_tried_again_until_it_helps(fault: str, told: str) -> None:
+    """With waits between the tries, which the log announces; when it never helps the last answer is told."""
+    with asking(f"{fault},at=1-2", given=TWO_RETRIES) as found:
+        assert found.ask().body
+        assert len(found.requests) == 3
+        assert (found.tally.requests, found.tally.retries) == (3, 2)
+        assert len(found.clock.waits) == 2
+        assert all(told.removesuffix("; ") in line for line in found.log)
+    with asking(fault, given=TWO_RETRIES) as found:
+        failure = found.failure()
+        assert told in failure
+        assert failure.endswith("; it was tried 3 times")
+        assert len(found.requests) == 3
+
+
+@pytest.mark.parametrize("status", [408, 500, 503])
+def test_the_last_failure_is_told_with_gongs_request_id(status: int) -> None:
+    """It is what Gong's support asks for."""
+    with asking(f"status={status}", given={"max_retries": 0}) as found:
+        failure = found.failure()
+        assert "(requestId " in failure
+        assert failure.endswith("; it was tried once, as max_retries is 0")
+        assert len(found.requests) == 1
+
+
+def test_a_host_that_is_not_there_is_tried_again() -> None:
+    """Its address is told, and what the operating system says."""
+    with asking(given={"api_url": "http://127.0.0.1:1", **TWO_RETRIES}) as found:
+        assert found.failure() == (
+            "No connection to http://127.0.0.1:1 could be held (Connection refused); it was tried 3 times"
+        )
+        assert found.tally.requests == 3
+
+
+def test_an_answer_that_never_comes_is_tried_again() -> None:
+    """After the timeout, of which the message tells the length."""
+    with asking("hang", given={"request_timeout": 0.05, "max_retries": 1}) as found:
+        assert found.failure() == "Gong gave no answer within 0.05 s; it was tried 2 times"
+        assert found.tally.requests == 2
+
+
+def test_an_answer_that_drips_ends_with_its_timeout() -> None:
+    """However alive the connection is: the timeout is the whole answer's."""
+    with asking("drip=0.001", given={"request_timeout": 20, "max_retries": 0}, tick=1.0) as found:
+        assert found.failure() == "Gong's answer did not come whole within 20 s; it was tried once, as max_retries is 0"
+
+
+def test_an_error_that_is_cut_off_is_told_without_its_words() -> None:
+    """Its status is enough to go on."""
+    with (
+        answering("400 Bad Request", b'{"requestId": "4al', Content_Length="1000") as url,
+        asking(given={"api_url": url}) as found,
+    ):
+        assert found.failure() == "Gong answered 400 Bad Request"
+
+
+def test_a_404_that_is_cut_off_is_tried_again() -> None:
+    """Whether it is an empty window or a wrong host, only the whole of it can tell."""
+    with (
+        answering("404 Not Found", b'{"requestId": "4al', Content_Length="1000") as url,
+        asking(given={"api_url": url, "max_retries": 1}) as found,
+    ):
+        assert found.failure().endswith("it was tried 2 times")
+        assert found.tally.requests == 2
+
+
+def test_a_truncated_gzip_stream_is_no_whole_answer() -> None:
+    """Also where the connection ended as announced."""
+    body = gzip.compress(json.dumps({"requestId": "x" * 5_000, "records": {"cursor": None}}).encode())[:-12]
+    with (
+        answering("200 OK", body, Content_Encoding="gzip") as url,
+        asking(given={"api_url": url, "max_retries": 1}) as found,
+    ):
+        assert found.failure().endswith("; it was tried 2 times")
+
+
+def test_the_longest_timeout_is_no_trouble() -> None:
+    """A socket takes less than a setting may hold."""
+    with asking(given={"request_timeout": 1e300}) as found:
+        assert found.ask().body
+
+
+# Answers that end the run
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("status=400,error=filter is wrong", "Gong answered 400 Bad Request, saying 'filter is wrong' (requestId "),
+        ("status=405,envelope=no", "Gong answered 405 Method Not Allowed"),
+        ("status=413", "Gong answered 413"),
+        ("status=422", "Gong answered 422"),
+        ("status=451", "Gong answered 451"),
+        ("status=204,envelope=no", "Gong answered 204 No Content"),
+        ("status=401", "check the access key and its secret, or the token"),
+        ("status=403", "trusted IP addresses"),
+        ("status=404,envelope=no", "check api_url"),
+        ("status=301", "api_url"),
+        ("status=302", "api_url"),
+        ("status=303", "api_url"),
+        ("status=307", "api_url"),
+        ("status=308", "api_url"),
+    ],
+)
+def test_it_is_told_at_once(fault: str, told: str) -> None:
+    """After a single request, as another would be answered the same."""
+    with asking(fault) as found:
+        assert told in found.failure()
+        assert len(found.requests) == 1
+        assert found.clock.waits == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(status: int) -> None:
+    """Not even on the same host, as the next one might get the credentials."""
+    with asking() as elsewhere, asking(f"status={status},location={elsewhere.sandbox.url}/") as found:
+        assert "redirects are not followed" in found.failure()
+        assert (len(found.requests), len(elsewhere.requests)) == (1, 0)
+
+
+def test_nothing_found_can_be_told_from_a_wrong_host() -> None:
+    """Both are a 404; only one is in Gong's envelope."""
+    with asking("status=404,at=1", "status=404,envelope=no,at=2") as found:
+        with pytest.raises(NothingFoundError, match="An error has occurred"):
+            found.ask()
+        with pytest.raises(GongError, match="no such endpoint") as caught:
+            found.ask()
+        assert not isinstance(caught.value, NothingFoundError)
+        assert len(found.requests) == 2
+
+
+def test_a_missing_scope_is_told_in_gongs_words() -> None:
+    """With 401, and with what to do about it."""
+    with asking(has_scope=False) as found:
+        failure = found.failure()
+        assert "You don't have permission to use 'api:stats:user-actions' in your app." in failure
+        assert "give the key or the app that scope" in failure
+        assert len(found.requests) == 1
+
+
+@pytest.mark.parametrize("fault", ["set=records:3", "set=records.cursor:3", "set=records:[]"])
+def test_undocumented_json_is_not_tried_again(fault: str) -> None:
+    """It names the field."""
+    with asking(fault) as found:
+        with pytest.raises(UndocumentedError, match="records"):
+            found.ask()
+        assert len(found.requests) == 1
+
+
+def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
+    """Nor asked for again."""
+    with asking("huge=1000000000000000") as found:
+        assert found.failure() == (
+            f"Gong's answer is larger than {LARGEST_ANSWER:,} bytes, which no page of this window can be"
+        )
+        assert len(found.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["http://api..gong.io", f"http://{'a' * 70}.io", "http://.gong.io"])
+def test_a_host_that_can_have_no_address_ends_the_run(url: str) -> None:
+    """The setting is named."""
+    with asking(given={"api_url": url, **TWO_RETRIES}) as found:
+        assert "check api_url" in found.failure()
+        assert found.tally.requests == 1
+
+
+@pytest.mark.parametrize("fault", ["status=401", "status=403", "status=429,retry_after=7200"])
+def test_what_refuses_one_request_refuses_all(fault: str) -> None:
+    """No other request of the run is made, and each is told the same."""
+    with asking(f"{fault},at=1") as found:
+        failure = found.failure()
+        with ThreadPoolExecutor(4) as threads:
+            assert set(threads.map(lambda _: found.failure(), range(8))) == {failure}
+        assert len(found.requests) == 1
+        assert found.tally.requests == 1
+
+
+@pytest.mark.parametrize("fault", ["status=400", "status=404", "status=422", "set=records:3"])
+def test_what_refuses_one_window_refuses_no_other(fault: str) -> None:
+    """The next one may be answered."""
+    with asking(f"{fault},at=1") as found:
+        assert found.failure()
+        assert found.ask().body
+
+
+# Waiting as long as Gong says
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "wait"), [("5", 5.0), ("0", 0.0), ("2.5", 2.5), ("-3", 0.0), ("date:90", 90.0), ("600", 600.0)]
+)
+def test_the_wait_is_as_long_as_gong_says(retry_after: str, wait: float) -> None:
+    """In seconds or as a date, and not a violation of it is recorded."""
+    with asking(f"status=429,retry_after={retry_after},at=1") as found:
+        assert found.ask().body
+        assert found.statuses == [429, 200]
+        assert sum(found.clock.waits) == pytest.approx(wait)
+        assert found.sandbox.violations == []
+        assert f"asking to wait {wait:,.0f} s; try 2 of 9 follows after that" in found.log[0]
+
+
+def test_a_date_that_has_passed_is_no_wait() -> None:
+    """As clocks differ."""
+    with asking(Fault(Status(429, retry_after="Wed, 12 Mar 2025 19:00:00 GMT"), at=1)) as found:
+        assert found.ask().body
+        assert found.clock.waits == []
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    [
+        "Wed, 12 Mar 2025 20:01:30 +99999999999999999999",
+        "Wed, 99999999999999999999 Mar 2025 20:01:30 GMT",
+        "Wed, 12 Mar 99999 20:01:30 GMT",
+        "Wed, 12 Mar 2025 20:01:30 +2500",
+        "Wed, 12 Mar 2025 20:01:30 -0000",
+        "1e400",
+        "5 seconds",
+        "0x10",
+    ],
+)
+def test_a_wait_that_cannot_be_understood_is_backed_off_from(retry_after: str) -> None:
+    """Whatever stands in the header, a second try is made after a wait of the tap's own."""
+    with asking(Fault(Status(429, retry_after=retry_after), at=1)) as found:
+        assert found.ask().body
+        assert found.statuses == [429, 200]
+        assert len(found.clock.waits) == 1
+        assert found.clock.waits[0] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "wait", "until"),
+    [
+        ("601", "601 s", "2025-03-12 20:10 UTC"),
+        ("7200", "7,200 s", "2025-03-12 22:00 UTC"),
+        ("date:7200", "7,200 s", "2025-03-12 22:00 UTC"),
+        ("1e300", "1,000,000,000", "2026-03-13 20:00 UTC"),
+    ],
+)
+def test_a_wait_that_is_too_long_ends_the_run(retry_after: str, wait: str, until: str) -> None:
+    """The message tells how long, until when, and which setting allows more."""
+    with asking(f"status=429,retry_after={retry_after}") as found:
+        failure = found.failure()
+        assert wait in failure
+        assert until in failure
+        assert "max_retry_wait (600 s)" in failure
+        assert len(found.requests) == 1
+        assert found.clock.waits == []
+
+
+def test_max_retry_wait_is_the_users() -> None:
+    """To the second."""
+    with asking("status=429,retry_after=20,at=1", given={"max_retry_wait": 20}) as found:
+        assert found.ask().body
+    with asking("status=429,retry_after=21,at=1", given={"max_retry_wait": 20}) as found:
+        assert "max_retry_wait (20 s)" in found.failure()
+
+
+def test_one_retry_after_holds_every_thread() -> None:
+    """Whoever asks next waits too, and nobody is told twice."""
+    with asking("status=429,retry_after=30,at=1") as found:
+        assert found.ask().body
+        began = found.clock.hand.seconds()
+        assert began == pytest.approx(30)
+        with ThreadPoolExecutor(4) as threads:
+            assert all(threads.map(lambda _: found.ask().body, range(4)))
+        assert found.sandbox.violations == []
+        assert found.statuses == [429, *[200] * 5]
+
+
+def test_the_pace_keeps_gongs_limit() -> None:
+    """Twenty requests, and not a single 429 of a sandbox that allows three a second."""
+    with asking(calls_per_second=3) as found:
+        assert all(found.ask().body for _ in range(20))
+        assert found.statuses == [200] * 20
+
+
+# Requests that are not made
+
+
+def test_a_request_that_is_not_wanted_is_not_made() -> None:
+    """It is asked right before, so after the wait for its turn."""
+    with asking(given={"requests_per_second": 1}) as found:
+        found.ask()
+        asked: list[float] = []
+
+        def is_wanted() -> bool:
+            asked.append(found.clock.hand.seconds())
+            return False
+
+        with pytest.raises(RunStoppedError):
+            found.ask(is_wanted=is_wanted)
+        assert len(found.requests) == 1
+        assert asked == [pytest.approx(MARGIN)]
+
+
+def test_another_try_that_is_not_wanted_any_more_is_not_made() -> None:
+    """A window behind a failure may be in the middle of its tries."""
+    wanted = [True, False]
+    with asking("status=503") as found:
+        with pytest.raises(RunStoppedError):
+            found.ask(is_wanted=lambda: wanted.pop(0))
+        assert len(found.requests) == 1
+
+
+def test_the_end_of_the_run_ends_the_wait_for_another_try() -> None:
+    """At once, without a further request."""
+    with asking("status=503") as found:
+        found.clock.on_wait = lambda _: found.clock.stop()
+        with pytest.raises(RunStoppedError):
+            found.ask()
+        assert len(found.requests) == 1
+
+
+# Secrets
+
+
+def test_no_message_repeats_a_secret_or_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where Gong's errors or its request id do."""
+    echo = f"{ACCESS_KEY} {ACCESS_KEY_SECRET} Basic {ENCODED_KEY} someone@example.com"
+    monkeypatch.setattr("gong_sandbox.answers.request_id", lambda: f"id-{ENCODED_KEY}-{ACCESS_KEY_SECRET}")
+    for status in (400, 401, 403, 404, 422, 429, 503):
+        with asking(f"status={status},error=Refused: {echo}", given={"max_retries": 1}) as found:
+            told = "\n".join([found.failure(), *found.log])
+            assert "Refused: " in told
+            assert f"Gong answered {status}" in told
+            for secret in (ACCESS_KEY, ACCESS_KEY_SECRET, ENCODED_KEY, "someone"):
+                assert secret not in told
+            assert "\n" not in found.failure()
+
+
+def test_no_message_repeats_a_body() -> None:
+    """Neither a page's nor a web page's."""
+    for fault in ("html", "cut", "cut_chunked", "set=records:3", "status=400,envelope=no", "status=502,envelope=no"):
+        with asking(fault, given={"max_retries": 0}) as found:
+            failure = found.failure()
+            assert not {"<", "userId", "@", "Maintenance"} & set(failure.replace("(", " ").split()), failure
+            assert "<html" not in failure
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_a_netrc_entry_does_not_replace_the_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Requests would take it for any host that it names."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\ndefault login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with asking() as found:
+        assert found.ask().body
+        assert found.statuses == [200]
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that names no proxy."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox stands in for it, as it answers for every host that it is asked for."""
+    with asking() as proxy, asking(given={"api_url": "http://gong.invalid"}) as found:
+        monkeypatch.setenv("http_proxy", proxy.sandbox.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert found.ask().body
+        assert (len(found.requests), len(proxy.requests)) == (0, 1)
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that it names is asked directly."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with asking() as found:
+        assert found.ask().body
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("proxy", ["http://somebody:hunter2@127.0.0.1:1", "socks9://hunter2"])
+def test_no_message_repeats_a_proxys_password(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """Neither where the proxy is not there nor where its address is none."""
+    monkeypatch.setenv("http_proxy", proxy)
+    with asking(given={"max_retries": 1}) as found:
+        failure = "\n".join([found.failure(), *found.log])
+        assert "hunter2" not in failure
+        assert "somebody" not in failure
+
+
+# Threads
+
+
+def test_as_many_connections_are_kept_as_threads_read(caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond its pool urllib3 throws connections away, and warns of each."""
+    threads = 16
+    together = threading.Barrier(threads, timeout=30)
+
+    def is_wanted() -> bool:
+        together.wait()
+        return True
+
+    given = {"max_parallel_windows": threads, "requests_per_second": 1_000}
+    with asking(given=given, latency=0.1) as found, ThreadPoolExecutor(threads) as pool:
+        for _ in range(2):
+            assert all(pool.map(lambda _: found.ask(is_wanted=is_wanted).body, range(threads)))
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("urllib3")] == []

@@ -1,0 +1,590 @@
+"""OAuth: single-use refresh tokens, which must be on disk before anything is done with what they bought."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+import requests
+from filelock import FileLock
+from gong_sandbox import Fault, Mutation, Sandbox
+from support.fake_clock import FakeClock
+from support.given_settings import settings_of
+from support.raw_server import answering
+from support.sandbox_asking import COMPANY, TODAY, asking, retries_of
+
+from tap_gong_activity.base.clock import RunStoppedError
+from tap_gong_activity.base.errors import GongError, TapError
+from tap_gong_activity.base.stats import Tally
+from tap_gong_activity.gong import oauth
+from tap_gong_activity.gong.oauth import OAuthCredentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.sandbox_asking import Asking
+
+    from tap_gong_activity.gong.retries import Retries
+    from tap_gong_activity.settings import Settings
+
+NO_KEY: dict[str, Any] = {"access_key": None, "access_key_secret": None}
+
+
+@pytest.fixture(autouse=True)
+def _no_filter_is_left() -> Iterator[None]:
+    logger = logging.getLogger("urllib3.connectionpool")
+    filters = list(logger.filters)
+    yield
+    logger.filters[:] = filters
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the token file is to be."""
+    return tmp_path / "tokens.json"
+
+
+def write(path: Path, sandbox: Sandbox | None = None, **content: Any) -> None:  # noqa: ANN401 (whatever it holds)
+    """A token file as a user would make it."""
+    held: dict[str, Any] = {"client_id": "client", "client_secret": "hunter2", "refresh_token": "refresh-token"}
+    if sandbox is not None:
+        tokens = sandbox.tokens
+        held = {
+            "client_id": tokens.client_id,
+            "client_secret": tokens.client_secret,
+            "refresh_token": tokens.refresh_token,
+        }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({**held, **content}))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a token file holds."""
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def oauth_credentials(path: Path, settings: Settings, clock: FakeClock, retries: Retries) -> OAuthCredentials:
+    """Credentials with these settings."""
+    return OAuthCredentials(
+        path,
+        api_url=settings.api_url,
+        api_url_is_given=settings.api_url_is_given,
+        user_agent=settings.user_agent,
+        request_timeout=settings.request_timeout,
+        clock=clock,
+        retries=retries,
+    )
+
+
+def credentials_of(path: Path, url: str, clock: FakeClock | None = None, **given: Any) -> OAuthCredentials:  # noqa: ANN401 (settings)
+    """Credentials of their own, as another process would have them."""
+    clock = clock or FakeClock()
+    settings = settings_of(**{**NO_KEY, "oauth_token_file": str(path), "api_url": url, **given})
+    retries = retries_of(settings, clock=clock, tally=Tally(), log=lambda _: None)
+    return oauth_credentials(path, settings, clock, retries)
+
+
+def signed(credentials: OAuthCredentials) -> str:
+    """The token with which a request is signed."""
+    request = requests.Request("POST", "http://127.0.0.1/").prepare()
+    return credentials(request).headers["Authorization"].removeprefix("Bearer ")
+
+
+@contextmanager
+def asking_with(path: Path, *faults: str | Fault, is_written: bool = True, **options: Any) -> Iterator[Asking]:  # noqa: ANN401 (those of `asking`)
+    """A client that signs in with a token file."""
+
+    def credentials(sandbox: Sandbox, settings: Settings, clock: FakeClock, retries: Retries) -> OAuthCredentials:
+        if is_written:
+            write(path, sandbox)
+        return oauth_credentials(path, settings, clock, retries)
+
+    given = {**NO_KEY, "oauth_token_file": str(path), **options.pop("given", {})}
+    with asking(*faults, credentials=credentials, given=given, **options) as found:
+        yield found
+
+
+@contextmanager
+def serving(path: Path, *faults: str, **options: Any) -> Iterator[Sandbox]:  # noqa: ANN401 (those of Sandbox)
+    """A sandbox, with a token file for it."""
+    with Sandbox(company=COMPANY, today=TODAY, faults=faults, **options) as sandbox:
+        write(path, sandbox)
+        yield sandbox
+
+
+def refreshes(sandbox: Sandbox) -> list[int | None]:
+    """What the token endpoint has answered."""
+    return [record.status for record in sandbox.requests if "token" in record.path]
+
+
+def refusal(credentials: OAuthCredentials) -> str:
+    """The sentence with which signing in fails."""
+    with pytest.raises(TapError) as caught:
+        signed(credentials)
+    return str(caught.value)
+
+
+# Refreshing
+
+
+def test_the_new_token_is_on_disk_before_the_access_token_is_used(path: Path) -> None:
+    """At the moment of the first request, so that a kill from then on loses nothing."""
+    on_disk: list[dict[str, Any]] = []
+    look = Fault(Mutation(lambda _: on_disk.append(read(path))))
+    with asking_with(path, look) as found:
+        old = found.sandbox.tokens.refresh_token
+        assert found.ask().body
+        tokens = found.sandbox.tokens
+        (content,) = on_disk
+        assert content == {
+            "client_id": tokens.client_id,
+            "client_secret": tokens.client_secret,
+            "refresh_token": tokens.refresh_token,
+            "access_token": content["access_token"],
+            "expires_at": "2025-03-13T20:00:00Z",
+            "api_base_url_for_customer": found.sandbox.url,
+        }
+        assert old != tokens.refresh_token
+        assert tokens.is_valid(content["access_token"])
+        assert refreshes(found.sandbox) == [200]
+        assert found.statuses == [200]
+
+
+def test_the_file_stays_its_owners_alone(path: Path) -> None:
+    """Whatever the mask, and with all else that stands in it."""
+    mask = os.umask(0)
+    try:
+        with serving(path) as sandbox:
+            write(path, sandbox, note="of the data team")
+            signed(credentials_of(path, sandbox.url))
+    finally:
+        os.umask(mask)
+    assert {found.name: found.stat().st_mode & 0o777 for found in path.parent.iterdir()} == {
+        "tokens.json": 0o600,
+        "tokens.json.lock": 0o600,
+    }
+    assert read(path)["note"] == "of the data team"
+
+
+def test_a_link_to_the_file_stays_one(path: Path, tmp_path: Path) -> None:
+    """Secrets are often mounted so."""
+    link = tmp_path / "elsewhere" / "link.json"
+    link.parent.mkdir()
+    with serving(path) as sandbox:
+        link.symlink_to(path)
+        signed(credentials_of(link, sandbox.url))
+        assert link.is_symlink()
+        assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
+
+
+def test_a_token_that_is_still_good_is_used_again(path: Path) -> None:
+    """By the next run, without a refresh."""
+    clock = FakeClock()
+    with serving(path, clock=clock.hand) as sandbox:
+        first = signed(credentials_of(path, sandbox.url, clock))
+        clock.pass_by(80_000)
+        assert signed(credentials_of(path, sandbox.url, clock)) == first
+        assert refreshes(sandbox) == [200]
+
+
+@pytest.mark.parametrize(("lifetime", "margin"), [(86_400, 60), (600, 60), (100, 10), (10, 1)])
+def test_each_refresh_uses_the_token_of_the_one_before(path: Path, lifetime: int, margin: int) -> None:
+    """A little before the end, as a request takes its time."""
+    clock = FakeClock()
+    with serving(path, clock=clock.hand, token_lifetime=lifetime) as sandbox:
+        credentials = credentials_of(path, sandbox.url, clock)
+        used = [signed(credentials)]
+        for number in range(2, 4):
+            clock.pass_by(lifetime - margin - 0.5)
+            assert signed(credentials) == used[-1]
+            assert len(refreshes(sandbox)) == number - 1
+            clock.pass_by(1)
+            used.append(signed(credentials))
+            assert refreshes(sandbox) == [200] * number
+        assert len(set(used)) == 3
+        assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
+
+
+def test_threads_refresh_once(path: Path) -> None:
+    """However many need a token at the same moment, and again when it has ended."""
+    clock = FakeClock()
+    with serving(path, clock=clock.hand) as sandbox:
+        credentials = credentials_of(path, sandbox.url, clock)
+        for number in range(1, 4):
+            together = threading.Barrier(8, timeout=30)
+            with ThreadPoolExecutor(8) as threads:
+                found = set(threads.map(lambda _: (together.wait(), signed(credentials))[1], range(8)))  # noqa: B023 (all are done before the next)
+            assert len(found) == 1
+            assert refreshes(sandbox) == [200] * number
+            clock.pass_by(86_400)
+
+
+def test_two_runs_refresh_once(path: Path) -> None:
+    """Both find the token ended at the same moment; the second waits for the first, and takes what it got."""
+    clock = FakeClock()
+    with serving(path, clock=clock.hand) as sandbox:
+        runs = [credentials_of(path, sandbox.url, clock) for _ in range(2)]
+        for number in range(1, 4):
+            together = threading.Barrier(2, timeout=30)
+            with ThreadPoolExecutor(2) as threads:
+                found = set(threads.map(lambda run: (together.wait(), signed(run))[1], runs))  # noqa: B023 (both are done before the next)
+            assert len(found) == 1
+            assert refreshes(sandbox) == [200] * number
+            clock.pass_by(86_400)
+
+
+def test_a_refused_token_is_renewed_once(path: Path) -> None:
+    """It may have been revoked before its end; the request is then made again."""
+    with asking_with(path) as found:
+        write(path, found.sandbox, access_token="revoked", expires_at="2025-03-13T20:00:00Z")
+        assert found.ask().body
+        assert found.statuses == [401, 200]
+        assert refreshes(found.sandbox) == [200]
+
+
+def test_a_token_that_is_refused_again_ends_the_run(path: Path) -> None:
+    """As its app lacks the scope, which another token would not mend."""
+    with asking_with(path, has_scope=False) as found:
+        assert "permission" in found.failure()
+        assert found.statuses == [401, 401]
+        assert refreshes(found.sandbox) == [200, 200]
+        assert "permission" in found.failure()
+        assert len(found.requests) == 2
+
+
+def test_threads_that_were_refused_together_renew_once(path: Path) -> None:
+    """The first one's renewal serves the others."""
+    with serving(path) as sandbox:
+        credentials = credentials_of(path, sandbox.url)
+        refused = [credentials(requests.Request("POST", "http://127.0.0.1/").prepare()) for _ in range(4)]
+        with ThreadPoolExecutor(4) as threads:
+            assert all(threads.map(credentials.renew, refused))
+        assert refreshes(sandbox) == [200, 200]
+
+
+# The token endpoint's troubles
+
+
+@pytest.mark.parametrize("fault", ["status=500", "status=503,envelope=no", "status=408", "status=429,retry_after=1"])
+def test_the_token_endpoint_is_tried_again(path: Path, fault: str) -> None:
+    """As Gong's own is."""
+    with asking_with(path, f"{fault},on=token,at=1-2") as found:
+        assert found.ask().body
+        assert len(refreshes(found.sandbox)) == 3
+        assert len(found.clock.waits) == 2
+        assert all("The OAuth token endpoint" in line for line in found.log)
+        assert read(path)["refresh_token"] == found.sandbox.tokens.refresh_token
+
+
+@pytest.mark.parametrize("fault", ["close", "reset"])
+def test_an_answer_that_is_lost_takes_its_token_with_it(path: Path, fault: str) -> None:
+    """It is asked for again, as it may not have been used; where it has, the user is told what to do."""
+    with serving(path, f"{fault},on=token,at=1") as sandbox:
+        assert "authorize the app in Gong again" in refusal(credentials_of(path, sandbox.url))
+        assert refreshes(sandbox) == [None, 400]
+
+
+def test_a_token_endpoint_that_never_answers_ends_the_run(path: Path) -> None:
+    """After as many tries as the setting says, and without its answer's body."""
+    with asking_with(path, "status=503,on=token", given={"max_retries": 2}) as found:
+        old = read(path)
+        assert found.failure() == (f"The OAuth token endpoint {found.sandbox.url} answered 503; it was tried 3 times")
+        assert len(refreshes(found.sandbox)) == 3
+        assert found.requests == []
+        assert read(path) == old
+
+
+def test_a_refresh_token_that_was_used_before_is_explained(path: Path) -> None:
+    """It is told where the new one belongs, and is not tried again."""
+    with serving(path) as sandbox:
+        write(path, sandbox, refresh_token="used-before")
+        credentials = credentials_of(path, sandbox.url)
+        text = refusal(credentials)
+        assert "answered 400 (invalid_grant)" in text
+        assert "has been used before or was revoked" in text
+        assert str(path) in text
+        assert "used-before" not in text
+        assert refusal(credentials) == text
+        assert refreshes(sandbox) == [400]
+
+
+@pytest.mark.parametrize("fault", ["status=404,envelope=no", "status=302,location=https://example.com"])
+def test_an_answer_from_elsewhere_blames_no_token(path: Path, fault: str) -> None:
+    """A web page or a redirect is nothing that Gong's token endpoint answers."""
+    with serving(path, f"{fault},on=token") as sandbox:
+        text = refusal(credentials_of(path, sandbox.url))
+        assert "check api_url" in text
+        assert "used before" not in text
+
+
+class EndingClock(FakeClock):
+    """A clock in whose first wait the run ends."""
+
+    def wait(self, seconds: float) -> None:
+        """End the run."""
+        super().wait(seconds)
+        raise RunStoppedError
+
+
+def test_the_end_of_the_run_ends_the_wait_for_another_runs_refresh(path: Path) -> None:
+    """However long that one holds the lock."""
+    with serving(path) as sandbox, FileLock(path.with_name(f"{path.name}.lock")):
+        credentials = credentials_of(path, sandbox.url, EndingClock())
+        with pytest.raises(RunStoppedError):
+            signed(credentials)
+        assert refreshes(sandbox) == []
+
+
+def test_a_wrong_client_secret_is_told(path: Path) -> None:
+    """It is named, not repeated."""
+    with serving(path) as sandbox:
+        write(path, sandbox, client_secret="hunter2")
+        text = refusal(credentials_of(path, sandbox.url))
+        assert "401 (invalid_client): check client_id and client_secret" in text
+        assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("fault", ["status=302", "status=307", "html", "status=404,envelope=no"])
+def test_another_answer_ends_the_run(path: Path, fault: str) -> None:
+    """No redirect is followed, as it would take the refresh token with it."""
+    with serving(path, f"{fault},on=token") as sandbox:
+        assert "The OAuth token endpoint" in refusal(credentials_of(path, sandbox.url))
+        assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("missing", ["access_token", "refresh_token"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_answer_without_a_token_changes_nothing(path: Path, missing: str, value: str | None) -> None:
+    """What is on disk stays, for whoever looks into it."""
+    write(path)
+    answer = json.dumps({"access_token": "a", "refresh_token": "b", missing: value}).encode()
+    with answering("200 OK", answer) as url:
+        assert "no access_token or no refresh_token" in refusal(credentials_of(path, url))
+    assert read(path)["refresh_token"] == "refresh-token"
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "lifetime"),
+    [
+        (3_600, 3_600),
+        (3_600.5, 3_600.5),
+        ("3600", 3_600),
+        (None, 86_400),
+        (0, 0),
+        (-5, 0),
+        (1e12, 366 * 86_400),
+        (1e300, 366 * 86_400),
+        (10**30, 366 * 86_400),
+    ],
+)
+def test_a_new_refresh_token_is_kept_whatever_lifetime_comes_with_it(
+    path: Path, expires_in: object, lifetime: float
+) -> None:
+    """The old one is gone, so nothing may keep the new one from the disk."""
+    write(path)
+    answer = json.dumps({"access_token": "new", "refresh_token": "next", "expires_in": expires_in}).encode()
+    clock = FakeClock()
+    with answering("200 OK", answer) as url:
+        assert signed(credentials_of(path, url, clock)) == "new"
+    ends = (clock.now() + timedelta(seconds=lifetime)).isoformat().replace("+00:00", "Z")
+    assert read(path) == {
+        "client_id": "client",
+        "client_secret": "hunter2",
+        "refresh_token": "next",
+        "access_token": "new",
+        "expires_at": ends,
+    }
+
+
+# The account's host
+
+
+def test_the_host_that_comes_with_the_token_is_asked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If api_url is not given; the tokens come from Gong's own host then."""
+    with asking_with(path, given={"api_url": None}) as found:
+        monkeypatch.setattr(oauth, "GONG_TOKEN_HOST", found.sandbox.url)
+        assert found.ask().body
+        assert found.statuses == [200]
+
+
+def test_api_url_is_asked_if_it_is_given(path: Path) -> None:
+    """Whatever host comes with the token."""
+    write(path)
+    answer = b'{"access_token": "a", "refresh_token": "b", "api_base_url_for_customer": "http://127.0.0.1:1"}'
+    with answering("200 OK", answer) as url:
+        assert credentials_of(path, url).api_url() is None
+        assert signed(credentials_of(path, url)) == "a"
+
+
+@pytest.mark.parametrize("url", ["https://api.gong.io", "https://us-12345.api.gong.io", "https://gong.io"])
+def test_gongs_accounts_get_their_tokens_from_gongs_host(path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Whatever host the account's API has."""
+    with serving(path) as sandbox:
+        monkeypatch.setattr(oauth, "GONG_TOKEN_HOST", sandbox.url)
+        assert signed(credentials_of(path, url))
+        assert refreshes(sandbox) == [200]
+
+
+def test_a_host_that_only_looks_like_gongs_is_not_gongs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked itself."""
+
+    def no_such_host(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror
+
+    write(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", no_such_host)
+        for url in ("http://notgong.io.invalid", "http://gong.io.invalid", "http://evil..invalid"):
+            text = refusal(credentials_of(path, url, max_retries=0))
+            assert f"The OAuth token endpoint {url} gave no answer" in text
+
+
+# The file
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o604, 0o777, 0o610])
+def test_a_file_that_others_can_read_is_refused(path: Path, mode: int) -> None:
+    """Before anything is asked, with what to do."""
+    with serving(path) as sandbox:
+        path.chmod(mode)
+        text = refusal(credentials_of(path, sandbox.url))
+        assert f"(mode {mode:04o})" in text
+        assert "chmod 600" in text
+        assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("name", ["client_id", "client_secret", "refresh_token"])
+@pytest.mark.parametrize("value", [None, "", 3, {}])
+def test_a_missing_key_is_named(path: Path, name: str, value: object) -> None:
+    """And one that is no text."""
+    with serving(path) as sandbox:
+        content = {**read(path), name: value}
+        path.write_text(json.dumps(content))
+        assert f"has no {name}, which must be a string" in refusal(credentials_of(path, sandbox.url))
+        del content[name]
+        path.write_text(json.dumps(content))
+        assert f"has no {name}, which must be a string" in refusal(credentials_of(path, sandbox.url))
+        assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("content", [b"", b"hunter2", b"[]", b'"hunter2"', b"\xff", b'{"client_id": "hunter2"'])
+def test_a_file_that_is_no_object_is_told(path: Path, content: bytes) -> None:
+    """Without what is in it."""
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    text = refusal(credentials_of(path, "http://127.0.0.1:1"))
+    assert f"The OAuth token file {path} is no JSON object" in text
+    assert "hunter2" not in text
+
+
+def test_a_file_that_is_not_there_is_told(path: Path) -> None:
+    """With its path."""
+    assert f"The OAuth token file {path} can't be read (No such file or directory)" in refusal(
+        credentials_of(path, "http://127.0.0.1:1")
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_told(path: Path) -> None:
+    """Before the refresh token is used up; a folder in the lock's place stands for it."""
+    with serving(path) as sandbox:
+        path.with_name("tokens.json.lock").mkdir()
+        assert "can't be kept current" in refusal(credentials_of(path, sandbox.url))
+        assert sandbox.requests == []
+
+
+# What a kill leaves
+
+
+def age(path: Path, seconds: float) -> None:
+    """Make a file older."""
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_file_that_was_written_but_not_renamed_is_taken_up(path: Path) -> None:
+    """The token in the other one has been used."""
+    with serving(path) as sandbox:
+        write(path.with_name("tokens.json.next"), sandbox)
+        write(path, sandbox, refresh_token="used-before")
+        age(path, 60)
+        assert signed(credentials_of(path, sandbox.url))
+        assert refreshes(sandbox) == [200]
+        assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
+        assert not path.with_name("tokens.json.next").exists()
+
+
+def test_a_file_that_was_left_before_the_app_was_authorized_again_is_ignored(path: Path) -> None:
+    """The newer one is the user's."""
+    with serving(path) as sandbox:
+        write(path.with_name("tokens.json.next"), sandbox, refresh_token="used-before")
+        age(path.with_name("tokens.json.next"), 60)
+        assert signed(credentials_of(path, sandbox.url))
+        assert refreshes(sandbox) == [200]
+        assert not path.with_name("tokens.json.next").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"refresh_token": "abc', "[]", "null"])
+def test_a_file_that_was_not_written_whole_is_removed(path: Path, content: str) -> None:
+    """The other one's token has then been used in vain only if the kill came in between, which the next run tells."""
+    with serving(path) as sandbox:
+        age(path, 60)
+        path.with_name("tokens.json.next").write_text(content)
+        assert signed(credentials_of(path, sandbox.url))
+        assert not path.with_name("tokens.json.next").exists()
+        assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
+
+
+# Secrets
+
+
+def test_no_secret_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """At level DEBUG either, where urllib3 writes every query, and however the refresh goes."""
+    caplog.set_level(logging.DEBUG)
+    seen: set[str] = set()
+    for fault in ("status=503,on=token,at=1", "close,on=token,at=1", "status=401,at=1", "status=302,on=token"):
+        with asking_with(path, fault, given={"max_retries": 1}) as found:
+            tokens = found.sandbox.tokens
+            seen |= {tokens.client_secret, tokens.refresh_token}
+            try:
+                found.ask()
+            except GongError as error:
+                caplog.records.append(logging.makeLogRecord({"msg": str(error)}))
+            except TapError as error:
+                caplog.records.append(logging.makeLogRecord({"msg": str(error)}))
+            seen |= {tokens.refresh_token, read(path).get("access_token", tokens.refresh_token)}
+            seen.add(b64encode(f"{tokens.client_id}:{tokens.client_secret}".encode()).decode())
+    lines = [record.getMessage() for record in caplog.records]
+    assert any("generate-customer-token" in line for line in lines)
+    assert len(seen) > 10
+    assert not any(secret in line for secret in seen for line in lines)
+
+
+def test_every_secret_of_the_run_is_known(path: Path) -> None:
+    """So that no message of Gong's can repeat one, old or new."""
+    with serving(path) as sandbox:
+        credentials = credentials_of(path, sandbox.url)
+        old = sandbox.tokens.refresh_token
+        token = signed(credentials)
+        expected = {old, sandbox.tokens.refresh_token, sandbox.tokens.client_secret, token}
+        assert expected <= set(credentials.secrets())
+
+
+def test_an_error_of_the_token_endpoint_is_told_without_secrets(path: Path) -> None:
+    """It may repeat what it was sent."""
+    write(path)
+    answer = b'{"error": "refresh-token of hunter2 and someone@example.com is\\nunknown"}'
+    with answering("400 Bad Request", answer) as url:
+        text = refusal(credentials_of(path, url))
+    assert "of [hidden] and [hidden] is unknown" in text
+    assert "refresh-token" not in text

@@ -1,0 +1,57 @@
+"""The rows' schema: one file for all grains, which the tap announces as it stands there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.taps import tap_of
+
+from tap_gong_activity.extract.periods import Grain
+from tap_gong_activity.streams import STREAMS
+
+FOLDER = Path(__file__).parents[3] / "schemas"
+NAMES = ["activity_by_day", "activity_by_week", "activity_by_month", "activity_by_quarter", "activity_by_year"]
+
+
+def test_there_is_a_stream_for_each_grain_and_one_schema_for_all() -> None:
+    """In the order of their lengths."""
+    with tap_of() as tap:
+        assert sorted(tap.streams) == sorted(NAMES)
+    assert [stream.grain for stream in STREAMS] == list(Grain)
+    assert {path.name for path in FOLDER.iterdir()} == {"activity.json"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stream_has_the_files_schema(name: str) -> None:
+    """Properties, order and all."""
+    schema = json.loads((FOLDER / "activity.json").read_text())
+    with tap_of() as tap:
+        found = tap.streams[name].schema
+    assert found == schema
+    assert list(found["properties"]) == list(schema["properties"])
+    assert all(column["description"].endswith(".") for column in schema["properties"].values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_keys_are_never_null_and_formats_are_told(name: str) -> None:
+    """Loaders make their columns of them."""
+    columns = json.loads((FOLDER / "activity.json").read_text())["properties"]
+    with tap_of() as tap:
+        stream = tap.streams[name]
+    assert tuple(stream.primary_keys) == ("user_id", "period_start_date")
+    assert stream.replication_key == "period_end_date"
+    assert all("null" not in columns[key]["type"] for key in (*stream.primary_keys, "period_end_date", "is_complete"))
+    assert {column: schema["format"] for column, schema in columns.items() if "format" in schema} == {
+        "period_start_date": "date",
+        "period_end_date": "date",
+        "period_start_at": "date-time",
+        "period_end_at": "date-time",
+    }
+
+
+def test_only_days_are_selected_by_default() -> None:
+    """Every other grain costs calls of its own."""
+    with tap_of() as tap:
+        assert {name for name, stream in tap.streams.items() if stream.selected} == {"activity_by_day"}

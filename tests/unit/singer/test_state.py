@@ -1,0 +1,255 @@
+"""States that somebody may have edited: taken as they are, or told in one sentence."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from gong_sandbox import Sandbox
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.properties import FEW, JSON, MANY, TEXTS
+from support.sandbox_asking import COMPANY, TODAY
+from support.taps import tap_of
+
+from tap_gong_activity.base.errors import StateError
+from tap_gong_activity.singer.state import bookmark_of, check_state
+from tap_gong_activity.streams import STREAMS
+
+NAMES = [stream.name for stream in STREAMS]
+
+
+def state_of(stream: str, **entry: Any) -> dict[str, Any]:  # noqa: ANN401 (whatever stands in the file)
+    """A state with an entry for one stream."""
+    return {"bookmarks": {stream: {"replication_key": "period_end_date", **entry}}}
+
+
+def refusal(state: object) -> str:
+    """The sentence with which a state is refused."""
+    with pytest.raises(StateError) as caught:
+        check_state(state, NAMES)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"bookmarks": {}},
+        {"bookmarks": {}, "currently_syncing": "activity_by_day"},
+        {"bookmarks": {"activity_by_day": {}}},
+        {"bookmarks": {"activity_by_day": {"replication_key_value": None}}},
+        state_of("activity_by_week"),
+        state_of("activity_by_day", replication_key_value="2025-03-03"),
+        state_of("activity_by_day", replication_key_value="2999-12-31"),
+        state_of("activity_by_day", replication_key_value="0001-01-01", progress_markers={}, partitions=[]),
+        state_of("activity_by_day", partitions=[{"context": {}, "progress_markers": {"Note": "n"}}]),
+        {"bookmarks": {"somebody_elses": {"replication_key": "id", "replication_key_value": 3}}},
+    ],
+)
+def test_a_state_that_can_be_read_passes(state: dict[str, Any]) -> None:
+    """And is not changed by the check."""
+    before = copy.deepcopy(state)
+    check_state(state, NAMES)
+    assert state == before
+
+
+@pytest.mark.parametrize("stream", NAMES)
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "",
+            "yesterday",
+            "2025-02-29",
+            "20250303",
+            "2025-W10-1",
+            "2025-03-03T00:00:00Z",
+            "2025-03-03\n",
+            "0000-01-01",
+        ),
+        *(3, 0, 2.5, True, [], {}, ["2025-03-03"], "x" * 200),
+    ],
+)
+def test_a_bookmark_that_is_no_date_is_told(stream: str, value: object) -> None:
+    """The sentence names the stream and the value."""
+    text = refusal(state_of(stream, replication_key_value=value))
+    assert stream in text
+    assert repr(value)[:30] in text
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("state", "named"),
+    [
+        (None, "The state "),
+        ([], "The state "),
+        ("text", "The state "),
+        ({"bookmarks": None}, "The state's bookmarks"),
+        ({"bookmarks": []}, "The state's bookmarks"),
+        ({"bookmarks": {"activity_by_day": None}}, "activity_by_day"),
+        ({"bookmarks": {"activity_by_day": "2025-03-03"}}, "activity_by_day"),
+        ({"bookmarks": {"somebody_elses": 3}}, "somebody_elses"),
+        (state_of("activity_by_day", replication_key="id"), "activity_by_day"),
+        (state_of("activity_by_day", replication_key=3), "activity_by_day"),
+        (state_of("activity_by_day", progress_markers=3), "'activity_by_day', in its progress_markers,"),
+        (state_of("activity_by_day", progress_markers=None), "progress_markers"),
+        (state_of("somebody_elses", progress_markers=[]), "somebody_elses"),
+        (state_of("activity_by_day", partitions=3), "partitions"),
+        (state_of("activity_by_day", partitions={"context": {}}), "partitions"),
+        (state_of("activity_by_day", partitions=None), "partitions"),
+        (state_of("activity_by_day", partitions=[3]), "'activity_by_day', in its partitions,"),
+        (state_of("activity_by_day", partitions=[{"progress_markers": 3}]), "progress_markers"),
+    ],
+)
+def test_a_state_of_another_shape_is_told(state: object, named: str) -> None:
+    """The sentence says which part of it."""
+    text = refusal(state)
+    assert named in text
+    assert text.isprintable()
+
+
+def test_a_bookmark_is_the_date_it_says() -> None:
+    """Null and missing are none."""
+    assert bookmark_of("activity_by_day", {"replication_key_value": "2024-02-29"}) == date(2024, 2, 29)
+    assert bookmark_of("activity_by_day", {"replication_key_value": None}) is None
+    assert bookmark_of("activity_by_day", {}) is None
+
+
+ENTRIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "replication_key": st.just("period_end_date") | JSON,
+        "replication_key_value": st.dates().map(str) | JSON,
+        "progress_markers": st.just({"replication_key": "period_end_date", "replication_key_value": "2025-03-05"})
+        | JSON,
+        "partitions": st.lists(st.fixed_dictionaries({}, optional={"context": JSON, "progress_markers": JSON})) | JSON,
+        "replication_key_signpost": JSON,
+        "starting_replication_value": JSON,
+    },
+)
+STATES = st.fixed_dictionaries(
+    {},
+    optional={
+        "bookmarks": st.dictionaries(st.sampled_from([*NAMES, "others"]) | TEXTS, ENTRIES | JSON, max_size=3) | JSON,
+        "currently_syncing": JSON,
+    },
+)
+
+
+@MANY
+@given(state=STATES | JSON)
+def test_any_state_is_taken_or_told(state: Any) -> None:  # noqa: ANN401 (any JSON)
+    """In one line, and never otherwise than by a StateError."""
+    before = copy.deepcopy(state)
+    try:
+        check_state(state, NAMES)
+    except StateError as error:
+        assert str(error).isprintable()  # noqa: PT017 (it may pass)
+    assert repr(state) == repr(before)
+
+
+@settings(parent=FEW, suppress_health_check=[HealthCheck.too_slow])
+@given(state=STATES)
+def test_the_sdk_takes_any_state_that_passes(state: dict[str, Any]) -> None:
+    """On loading and when a run begins, it walks over all of it."""
+    try:
+        check_state(state, NAMES)
+    except StateError:
+        with pytest.raises(StateError), tap_of(state=state):
+            pass
+        return
+    with tap_of(state=copy.deepcopy(state), start_date="2025-03-12") as tap:
+        for stream, entry in state.get("bookmarks", {}).items():
+            assert repr(tap.state.get("bookmarks", {}).get(stream, {})) == repr(entry)
+        tap._reset_state_progress_markers()  # noqa: SLF001 (what `sync_all` begins with)
+        for stream in tap.streams.values():
+            assert stream.partitions is None
+
+
+def messages_of(text: bytes) -> list[dict[str, Any]]:
+    """The Singer messages in an output."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Bookmarks of other streams and other taps stand in every STATE, as they were."""
+    others: dict[str, Any] = {
+        "activity_by_year": {"replication_key": "period_end_date", "replication_key_value": "2024-01-01"},
+        "somebody_elses": {"replication_key": "id", "replication_key_value": 3, "extra": [1, None]},
+    }
+    state = {"bookmarks": {**others, **state_of("activity_by_day", replication_key_value="2025-03-09")["bookmarks"]}}
+    with (
+        Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
+        tap_of(state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
+    ):
+        tap.run()
+        assert [record.body["filter"] for record in sandbox.requests] == [
+            {"fromDate": "2025-03-03", "toDate": "2025-03-12"}
+        ]
+    messages = messages_of(capsysbinary.readouterr().out)
+    states = [message["value"] for message in messages if message["type"] == "STATE"]
+    assert states[0] == state
+    assert [found["bookmarks"]["activity_by_day"] for found in states[1:]] == [
+        {"replication_key": "period_end_date", "replication_key_value": "2025-03-12"}
+    ] * len(states[1:])
+    assert all({name: found["bookmarks"][name] for name in others} == others for found in states)
+    assert messages[-1]["type"] == "STATE"
+    assert sum(message["type"] == "RECORD" for message in messages) > 50
+
+
+@pytest.mark.parametrize("periods_per_window", [1, 2, 3, 90])
+def test_a_bookmark_never_moves_backwards(capsysbinary: pytest.CaptureFixture[bytes], periods_per_window: int) -> None:
+    """Windows of the lookback end before it."""
+    state = state_of("activity_by_day", replication_key_value="2025-03-10")
+    with (
+        Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
+        tap_of(
+            state=state,
+            api_url=sandbox.url,
+            company_timezone="America/Los_Angeles",
+            periods_per_window=periods_per_window,
+        ) as tap,
+    ):
+        tap.run()
+    states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
+    bookmarks = [found["bookmarks"]["activity_by_day"]["replication_key_value"] for found in states]
+    assert bookmarks == sorted(bookmarks)
+    assert (bookmarks[0], bookmarks[-1]) == ("2025-03-10", "2025-03-12")
+
+
+@pytest.mark.parametrize("bookmark", ["2025-03-12", "2025-03-13", "2999-01-01"])
+def test_a_bookmark_at_or_after_today_reads_nothing_new(
+    capsysbinary: pytest.CaptureFixture[bytes], caplog: pytest.LogCaptureFixture, bookmark: str
+) -> None:
+    """The state stands; one after today is warned of, as somebody may have edited it."""
+    state = state_of("activity_by_day", replication_key_value=bookmark)
+    with (
+        Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
+        tap_of(
+            state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles", lookback_days=0
+        ) as tap,
+    ):
+        tap.run()
+        assert sandbox.requests == []
+    states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
+    assert states
+    assert all(found == state for found in states)
+    assert any("lies after the company's today" in line for line in caplog.messages) == (bookmark > str(TODAY))
+
+
+def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Another version may have left them; what they say was not promised to be written."""
+    markers = {"replication_key": "period_end_date", "replication_key_value": "2999-01-01", "Note": "n"}
+    state = state_of("activity_by_day", replication_key_value="2025-03-10", progress_markers=markers)
+    with (
+        Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
+        tap_of(state=state, api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
+    ):
+        tap.run()
+    states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
+    assert states[-1] == state_of("activity_by_day", replication_key_value="2025-03-12")
+    assert not any("2999" in json.dumps(found) for found in states)

@@ -1,0 +1,414 @@
+"""What the tap relies on in the SDK beyond what the SDK promises: each a test that fails when it changes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import signal
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from gong_sandbox import Sandbox
+from singer_sdk import Stream, Tap
+from singer_sdk.batch import Batcher
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
+from singer_sdk.plugin_base import PluginBase, SingerCommand, _ConfigInput
+from singer_sdk.singerlib import Catalog, RecordMessage
+from singer_sdk.tap_base import CliTestOptionValue
+from support.given_settings import CONFIG
+from support.sandbox_asking import COMPANY, TODAY
+from support.taps import tap_of
+
+from tap_gong_activity.base.errors import SettingsError, TerminatedError
+from tap_gong_activity.cli import CommandLine
+from tap_gong_activity.settings import PROPERTIES
+from tap_gong_activity.streams.activity import ActivityStream
+from tap_gong_activity.tap import TapGongActivity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import click
+
+PREFIX = "TAP_GONG_ACTIVITY_"
+
+
+def shape(function: Callable[..., object]) -> list[tuple[str, str, object]]:
+    """A function's parameters: name, kind and default."""
+    return [(one.name, one.kind.name, one.default) for one in inspect.signature(function).parameters.values()]
+
+
+@contextmanager
+def running(state: dict[str, Any] | None = None, **given: Any) -> Iterator[TapGongActivity]:  # noqa: ANN401 (settings)
+    """A tap that reads a week from a sandbox, in three windows."""
+    with Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox:
+        given = {"api_url": sandbox.url, "company_timezone": "America/Los_Angeles", "periods_per_window": 3, **given}
+        with tap_of(state=state, **given) as tap:
+            yield tap
+
+
+def messages_of(output: bytes) -> list[dict[str, Any]]:
+    """The messages in an output, but for when rows were extracted."""
+    messages = [json.loads(line) for line in output.splitlines()]
+    for message in messages:
+        message.pop("time_extracted", None)
+    return messages
+
+
+# Overrides
+
+
+def overridden(own: type, sdk: type) -> set[str]:
+    """What is defined anew, of all that the SDK defines too."""
+    return vars(own).keys() & {name for base in sdk.__mro__ for name in vars(base)}
+
+
+def test_every_private_override_is_tested_here() -> None:
+    """A new one has to come with a test of its own."""
+    private = {name for name in overridden(TapGongActivity, Tap) if re.match("_[a-z]", name)} - {"_abc_impl"}
+    assert private == {"_validate_config", "_env_var_config", "_handle_termination"}
+    private = {name for name in overridden(ActivityStream, Stream) if re.match("_[a-z]", name)} - {"_abc_impl"}
+    assert private == {"_increment_stream_state", "_sync_records"}
+
+
+@pytest.mark.parametrize(
+    ("own", "sdk", "name"),
+    [
+        *((TapGongActivity, Tap, name) for name in ("_validate_config", "_handle_termination", "load_state")),
+        *((TapGongActivity, Tap, name) for name in ("setup_mapper", "discover_streams")),
+        (CommandLine, Tap, "cb_config"),
+        *(
+            (ActivityStream, Stream, name)
+            for name in ("_increment_stream_state", "_sync_records", "get_records", "log")
+        ),
+        *((ActivityStream, Stream, name) for name in ("get_batches", "get_replication_key_signpost")),
+    ],
+)
+def test_an_override_takes_what_the_sdk_passes(own: type, sdk: type, name: str) -> None:
+    """The same parameters, of the same kinds and with the same defaults."""
+    assert name in overridden(own, sdk)
+    assert shape(getattr(own, name)) == shape(getattr(sdk, name))
+
+
+def test_the_command_line_passes_what_invoke_takes() -> None:
+    """The SDK's options, and --test besides, which the SDK handles while it still parses."""
+    assert {name for name, *_ in shape(CommandLine.invoke)} == {name for name, *_ in shape(Tap.invoke)} | {"test"}
+    command = CommandLine.get_singer_command()
+    passed = {parameter.name for parameter in command.params if parameter.expose_value}
+    assert passed == {name for name, *_ in shape(CommandLine.invoke)}
+    (sdk_test,) = (parameter for parameter in super_command().params if parameter.name == "test")
+    assert sdk_test.callback == CommandLine.cb_test
+    assert not sdk_test.expose_value
+    assert {value.name: value.value for value in CliTestOptionValue} == {
+        "All": "all",
+        "Schema": "schema",
+        "Disabled": "disabled",
+    }
+
+
+def super_command() -> click.Command:
+    """The SDK's command for the tap."""
+    command: click.Command = super(CommandLine, CommandLine).get_singer_command()
+    return command
+
+
+def test_the_sdks_command_is_built_of_what_the_taps_is() -> None:
+    """Whatever else it may get would be lost."""
+    sdk, own = super_command(), CommandLine.get_singer_command()
+    assert type(sdk) is SingerCommand
+    for attribute in ("name", "callback", "context_settings", "help", "logger"):
+        assert getattr(sdk, attribute) == getattr(own, attribute), attribute
+    assert [parameter.name for parameter in sdk.params] == [parameter.name for parameter in own.params]
+    assert [name for name, *_ in shape(SingerCommand.__init__)] == ["self", "args", "logger", "kwargs"]
+
+
+def test_settings_are_checked_before_the_sdk_quotes_them() -> None:
+    """In the constructor, where the SDK checks too."""
+    with pytest.raises(SettingsError, match="lookback_days"), tap_of(lookback_days="seven"):
+        pass
+    assert "_validate_config(raise_errors=validate_config)" in inspect.getsource(PluginBase.__init__)
+
+
+def test_the_sdks_own_settings_are_checked_by_the_sdk(caplog: pytest.LogCaptureFixture) -> None:
+    """And taken for settings that there are; others are warned of."""
+    with tap_of(flattening_enabled=True, flattening_max_depth=1, batch_config=None, lookback_dayz=3):
+        pass
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text for text in warned if "There is no setting" in text] == [
+        "There is no setting lookback_dayz, so it does nothing."
+    ]
+
+
+def test_the_sdks_settings_are_added_to_the_taps_own() -> None:
+    """Into the very schema that the class has."""
+    TapGongActivity.append_builtin_config(TapGongActivity.config_jsonschema)
+    properties = TapGongActivity.config_jsonschema["properties"]
+    assert {"stream_maps", "flattening_enabled", "batch_config"} <= properties.keys()
+    assert PROPERTIES.to_dict()["properties"].items() <= properties.items()
+
+
+# The environment
+
+
+def test_the_environment_is_read_in_the_taps_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The SDK asks the class for it; its own settings still come by its own way."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(PREFIX + "LOOKBACK_DAYS", "14")
+    monkeypatch.setenv(PREFIX + "REQUESTS_PER_SECOND", "0.5")
+    monkeypatch.setenv(PREFIX + "INCLUDE_OPEN_PERIOD", "yes")
+    monkeypatch.setenv(PREFIX + "USER_IDS", '["1"]')
+    monkeypatch.setenv(PREFIX + "USER_AGENT", "")
+    monkeypatch.setenv(PREFIX + "FLATTENING_ENABLED", "true")
+    monkeypatch.setenv(PREFIX + "FLATTENING_MAX_DEPTH", "1")
+    monkeypatch.setenv(PREFIX + "STREAM_MAPS", '{"activity_by_day": {"__alias__": "days"}}')
+    assert TapGongActivity._env_var_prefix == PREFIX  # noqa: SLF001 (a seam)
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        tap = TapGongActivity(config=dict(CONFIG), parse_env_config=True)
+    finally:
+        for number, handler in handlers:
+            signal.signal(number, handler)
+    settings = tap.settings
+    assert (settings.lookback_days, settings.requests_per_second, settings.user_ids) == (14, 0.5, ("1",))
+    assert settings.include_open_period is True
+    assert settings.user_agent.startswith("tap-gong-activity/")
+    assert (tap.config["flattening_enabled"], tap.config["flattening_max_depth"]) == (True, 1)
+    assert tap.config["stream_maps"] == {"activity_by_day": {"__alias__": "days"}}
+
+
+def test_the_sdk_loads_a_dotenv_file_into_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """From which the tap then reads its own settings."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"{PREFIX}LOOKBACK_DAYS=21\n")
+    monkeypatch.setenv(PREFIX + "LOOKBACK_DAYS", "")
+    monkeypatch.delenv(PREFIX + "LOOKBACK_DAYS")
+    assert parse_environment_config({"properties": {}}, PREFIX, dotenv_path=dotenv) == {}
+    assert os.environ[PREFIX + "LOOKBACK_DAYS"] == "21"
+    assert [name for name, *_ in shape(parse_environment_config)] == ["config_schema", "prefix", "dotenv_path"]
+
+
+def test_a_config_file_and_the_environment_come_as_the_command_expects(tmp_path: Path) -> None:
+    """One merged object, and whether the environment is wanted too."""
+    file = tmp_path / "config.json"
+    file.write_text('{"lookback_days": 7, "requests_per_second": 0.5}')
+    found = _ConfigInput.from_cli_args(str(file), "ENV")
+    assert (found.config["lookback_days"], float(found.config["requests_per_second"]), found.parse_env) == (
+        7,
+        0.5,
+        True,
+    )
+
+
+# Signals
+
+
+def test_the_sdk_hands_signals_to_the_tap() -> None:
+    """Whose ending has the status that a shell gives for them."""
+    with tap_of() as tap:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            handler = signal.getsignal(number)
+            assert handler == tap._handle_termination  # noqa: SLF001 (a seam)
+            assert callable(handler)
+            with pytest.raises(TerminatedError) as caught:
+                handler(number, None)
+            assert caught.value.code == 128 + number
+
+
+# State
+
+
+def test_a_state_goes_out_as_soon_as_it_is_set(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """After the rows of each window; the SDK adds none of its own between rows."""
+    with running() as tap:
+        tap.sync_all()
+        tap.message_writer.flush()
+    types = [message["type"] for message in messages_of(capsysbinary.readouterr().out)]
+    assert types[0] == "SCHEMA"
+    ends = [number for number, kind in enumerate(types) if kind == "STATE"]
+    assert all(types[number - 1] == "RECORD" for number in ends[:3])
+    assert types.count("RECORD") > 20
+
+
+def test_a_row_does_not_move_the_bookmark() -> None:
+    """By the SDK's own path, which counts it in."""
+    with tap_of() as tap:
+        stream = tap.streams["activity_by_day"]
+        before = json.dumps(tap.state)
+        stream._increment_stream_state({"period_end_date": "2999-01-01"}, context=None)  # noqa: SLF001 (a seam)
+        assert json.dumps(tap.state) == before
+    assert "self._increment_stream_state(record, context=current_context)" in inspect.getsource(Stream._sync_records)  # noqa: SLF001 (a seam)
+
+
+def test_setting_a_bookmark_promotes_nothing_else() -> None:
+    """The SDK takes its markers away and leaves the value alone."""
+    with tap_of() as tap:
+        stream = tap.streams["activity_by_day"]
+        assert stream.get_replication_key_signpost() is None
+        state = stream.stream_state
+        assert state is tap.state["bookmarks"]["activity_by_day"]
+        state |= {"replication_key": "period_end_date", "replication_key_value": "2025-03-05"}
+        state |= {"starting_replication_value": "2025-03-01", "replication_key_signpost": "2025-03-02"}
+        stream.finalize_state_progress_markers(state)
+        assert state == {"replication_key": "period_end_date", "replication_key_value": "2025-03-05"}
+
+
+# Rows
+
+
+@pytest.mark.parametrize("bookmark", [None, "2025-03-10"])
+def test_whole_pages_give_what_the_sdks_own_path_gives(
+    capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, bookmark: str | None
+) -> None:
+    """The same messages in the same order, but for STATE messages that say nothing new."""
+    entry = {"replication_key": "period_end_date", "replication_key_value": bookmark}
+    found = []
+    for by_the_sdk in (False, True):
+        with running(state={"bookmarks": {"activity_by_day": dict(entry)}} if bookmark else None) as tap:
+            stream = tap.streams["activity_by_day"]
+            assert isinstance(stream, ActivityStream)
+            assert stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+            if by_the_sdk:
+                monkeypatch.setattr(stream, "_rows_go_out_as_they_are", lambda: False)
+            tap.run()
+            found.append((messages_of(capsysbinary.readouterr().out), tap.tally.rows, json.dumps(tap.state)))
+    (short, short_rows, short_state), (long, long_rows, long_state) = found
+
+    def without_repeats(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        last: dict[str, Any] = {}
+        kept = []
+        for message in messages:
+            if message["type"] == "STATE":
+                value = json.loads(json.dumps(message["value"]))
+                value["bookmarks"]["activity_by_day"].pop("starting_replication_value", None)
+                message["value"] = value
+            if message["type"] != "STATE" or message != last:
+                kept.append(message)
+            last = message if message["type"] == "STATE" else last
+        return kept
+
+    assert without_repeats(short) == without_repeats(long)
+    assert short_rows == long_rows == sum(message["type"] == "RECORD" for message in short)
+    assert short_state == long_state
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"stream_maps": {"activity_by_day": {"user_email_address": "__NULL__"}}},
+        {"stream_maps": {"activity_by_day": {"__alias__": "days"}}},
+        {"stream_maps": {"activity_by_day": {"__filter__": "calls_as_host > 0"}}},
+        {"flattening_enabled": True, "flattening_max_depth": 1},
+    ],
+    ids=lambda given: str(given)[-30:],
+)
+def test_the_shortcut_is_not_taken_where_rows_change(given: dict[str, Any]) -> None:
+    """Each of these is something that the SDK does to a single row."""
+    with tap_of(**given) as tap:
+        stream = tap.streams["activity_by_day"]
+        assert isinstance(stream, ActivityStream)
+        assert not stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+
+
+def test_a_map_of_another_stream_leaves_the_shortcut() -> None:
+    """It is no concern of this one's."""
+    with tap_of(stream_maps={"activity_by_week": {"user_email_address": "__NULL__"}}) as tap:
+        day, week = tap.streams["activity_by_day"], tap.streams["activity_by_week"]
+        assert [type(stream_map) for stream_map in day.stream_maps] == [SameRecordTransform]
+        assert [type(stream_map) for stream_map in week.stream_maps] == [CustomStreamMap]
+        assert isinstance(day, ActivityStream)
+        assert day._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+
+
+def test_the_shortcut_is_not_taken_where_a_column_is_deselected() -> None:
+    """Nor in a test, nor for a table that is written anew as a version."""
+    with tap_of() as tap:
+        catalog = json.loads(tap.catalog_json_text)
+    (day,) = (entry for entry in catalog["streams"] if entry["stream"] == "activity_by_day")
+    (column,) = (entry for entry in day["metadata"] if entry["breadcrumb"] == ["properties", "calls_as_host"])
+    column["metadata"]["selected"] = False
+    with tap_of(catalog=catalog) as tap:
+        stream = tap.streams["activity_by_day"]
+        assert isinstance(stream, ActivityStream)
+        assert not stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+    with tap_of() as tap:
+        stream = tap.streams["activity_by_day"]
+        assert isinstance(stream, ActivityStream)
+        assert (stream.ABORT_AT_RECORD_COUNT, stream._stream_version) == (None, None)  # noqa: SLF001 (a seam)
+        stream.ABORT_AT_RECORD_COUNT = 1
+        assert not stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+        stream.ABORT_AT_RECORD_COUNT = None
+        stream._stream_version = 1  # noqa: SLF001 (a seam)
+        assert not stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+
+
+def test_a_catalogs_schema_that_lacks_a_column_is_kept_to() -> None:
+    """By the SDK's own path, which drops it."""
+    with tap_of() as tap:
+        catalog = json.loads(tap.catalog_json_text)
+    for entry in catalog["streams"]:
+        del entry["schema"]["properties"]["calls_as_host"]
+    with tap_of(catalog=catalog) as tap:
+        stream = tap.streams["activity_by_day"]
+        assert isinstance(stream, ActivityStream)
+        assert not stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+        (message,) = stream._generate_record_messages({"user_id": "1", "calls_as_host": 3})  # noqa: SLF001 (a seam)
+        assert message.record == {"user_id": "1"}
+
+
+def test_record_messages_are_made_as_batches_need_them() -> None:
+    """One for each map, with the record in it."""
+    mapped = {
+        "n": "calls_as_host + 1",
+        "user_id": "user_id",
+        "period_start_date": "period_start_date",
+        "__else__": None,
+    }
+    with tap_of(stream_maps={"activity_by_day": mapped}) as tap:
+        stream = tap.streams["activity_by_day"]
+        row = {"user_id": "1", "period_start_date": "2025-03-03", "calls_as_host": 3}
+        (message,) = stream._generate_record_messages(row)  # noqa: SLF001 (a seam)
+    assert isinstance(message, RecordMessage)
+    assert (message.stream, message.record) == (
+        "activity_by_day",
+        {"n": 4, "user_id": "1", "period_start_date": "2025-03-03"},
+    )
+    assert [name for name, *_ in shape(Batcher.__init__)][1:] == ["tap_name", "stream_name", "batch_config"]
+    assert [name for name, *_ in shape(Batcher.get_batches)] == ["self", "records"]
+
+
+def test_a_failure_is_announced_once() -> None:
+    """The SDK calls every exception unhandled, by the method that the stream overrides."""
+    assert "self.log(\n                \"An unhandled error occurred while syncing '%s'\"" in inspect.getsource(
+        Stream.sync
+    )
+    assert "level=logging.ERROR" in inspect.getsource(Stream.sync)
+
+
+def test_a_test_writes_one_record_and_no_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """For one request a stream, of the newest window's first page."""
+    with running() as tap:
+        tap.run(test=True)
+        assert tap.tally.requests == 1
+        assert tap.state.get("bookmarks", {}).get("activity_by_day", {}).get("replication_key_value") is None
+    messages = messages_of(capsysbinary.readouterr().out)
+    assert [message["type"] for message in messages if message["type"] != "STATE"] == ["SCHEMA", "RECORD"]
+
+
+def test_a_catalog_entry_can_be_selected_for_the_mapper() -> None:
+    """On a copy, so that what is read stays what was chosen."""
+    with tap_of(stream_maps={"*": {"user_email_address": "__NULL__"}}) as tap:
+        assert isinstance(tap.catalog, Catalog)
+        assert [stream.name for stream in tap.streams.values() if stream.selected] == ["activity_by_day"]
+        assert all(len(stream.stream_maps) == 1 for stream in tap.streams.values())
+
+
+def test_the_company_is_asked_for_its_own_days() -> None:
+    """The fake clock's noon in Los Angeles, as every test here takes it."""
+    with tap_of(company_timezone="America/Los_Angeles") as tap:
+        assert tap.today == date(2025, 3, 12)

@@ -1,0 +1,334 @@
+"""Settings: each wrong value gets one sentence that names its setting and repeats no secret."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from gong_sandbox.rules import DATE_TIME
+from hypothesis import given
+from hypothesis import strategies as st
+from support.given_settings import CONFIG, KEY, refusal, settings_of
+from support.properties import JSON, MANY
+
+from tap_gong_activity.base.errors import SettingsError
+from tap_gong_activity.settings import PROPERTIES, Settings, read_settings
+
+SECRET_VALUES = {
+    "access_key": "K3Y-7f0c2a9d41",
+    "access_key_secret": "S3CR3T-b86e5530f2",
+    "access_token": "T0K3N-19d3c07ea8",
+}
+
+
+NAN, INF = Decimal("NaN"), Decimal("Infinity")
+NEVER_A_NUMBER = ["3", "", "many", True, False, [3], {"a": 3}, math.nan, math.inf, -math.inf, NAN, INF, Decimal("sNaN")]
+NEVER_A_TEXT = [3, 0, 2.5, Decimal("1.5"), True, False, ["a"], [], {}, {"a": "b"}, 10**400, math.nan]
+
+NO_SECRETS = [*NEVER_A_TEXT, "a b", " a", "a\n", "a\tb", "ä", "a\0b"]
+NO_FRACTIONS = [*NEVER_A_NUMBER, -1, -0.5, Decimal("-0.1"), 10**400, -(10**400)]
+NO_INTEGERS = [*NEVER_A_NUMBER, -1, 3.0, 3.5, Decimal("3.0"), -(10**400)]
+NOT_ABOVE_ZERO = [0, 0.0, Decimal(0), Decimal("1e-400")]
+NO_DATES = [
+    *NEVER_A_TEXT,
+    *("", "today", "2025-02-29", "2025-13-01", "0000-01-01", "20250303", "2025-W10-1", "2025-3-3", "25-03-03"),
+    *("2025-03-03T00:00:00Z", "2025-03-03 ", "2025/03/03", "03-03-2025", "2025-03-03\n", "\u0662025-03-03"),
+]
+NO_INSTANTS = [
+    *NEVER_A_TEXT,
+    *("", "now", "2025-03-03", "2025-03-03T00:00:00", "2025-02-29T00:00:00Z", "2025-03-03T24:00:00Z"),
+    *("2025-03-03T00:00Z", "2025-03-03T00:00:00+25:00", "2025-03-03T00:00:00 UTC", "2025-03-03T00:00:00Z\n"),
+    *("2025-03-03 00:00:00Z", "2025-03-03t00:00:00z", "2025-03-03T00:00:00+0000", "2025-03-03T00:00:00.Z"),
+]
+
+WRONG: dict[str, list[Any]] = {
+    "access_key": NO_SECRETS,
+    "access_key_secret": NO_SECRETS,
+    "access_token": NO_SECRETS,
+    "oauth_token_file": [*NEVER_A_TEXT, "a\0b", '{"client_secret": "x"}', "~nobody-of-that-name/tokens.json"],
+    "api_url": [
+        *NEVER_A_TEXT,
+        *("", "api.gong.io", "ftp://api.gong.io", "https://", "https:///v2", "https://api.gong.io:0"),
+        *("https://api.gong.io:99999", "https://api.gong.io:port", "https://[::1", "https://api.gong.io/?a=b"),
+        *("https://api.gong.io/#a", "https://user:hunter2@api.gong.io", "https://api.gong.io /", "https://äpi.gong.io"),
+        "https://api.gong.io\n",
+    ],
+    "start_date": NO_DATES,
+    "end_date": NO_DATES,
+    "company_timezone": [
+        *NEVER_A_TEXT,
+        *("", "PST8", "America", "America/Nowhere", "/etc/passwd", "../../etc/passwd", "UTC+3", "a\0b", "x" * 5_000),
+        *("tzdata.zi", ".", "..", "America/Los_Angeles\n"),
+    ],
+    "user_ids": [
+        *([], {}, "1", "1,2", 1, True, [1], ["1", 2], [None], [["1"]], ["1", ""], ["x"], ["1 "], ["-1"], ["1" * 21]),
+        *([12345678901234567890], [True], ["\u0661"], [1.0], [{}], ["1\n"]),
+    ],
+    "users_created_from": NO_INSTANTS,
+    "users_created_to": NO_INSTANTS,
+    "lookback_days": NO_INTEGERS,
+    "periods_per_window": [*NO_INTEGERS, 0],
+    "include_open_period": ["true", "false", "", 0, 1, [], {}, 1.0, Decimal(1)],
+    "requests_per_second": [*NO_FRACTIONS, *NOT_ABOVE_ZERO],
+    "max_parallel_windows": [*NO_INTEGERS, 0],
+    "request_timeout": [*NO_FRACTIONS, *NOT_ABOVE_ZERO],
+    "max_retries": NO_INTEGERS,
+    "max_retry_wait": NO_FRACTIONS,
+    "user_agent": [*NEVER_A_TEXT, "", " ", "a\n", "a\r\nX: y", " a", "a ", "ä", "a\tb", "a\0"],
+}
+"""Wrong values of each setting."""
+
+CREDENTIALS = ("access_key", "access_key_secret", "access_token", "oauth_token_file")
+
+
+def config_with(name: str, value: object) -> dict[str, Any]:
+    """A configuration with nothing wrong in it but this."""
+    credential = {} if name in {"access_token", "oauth_token_file"} else KEY
+    return {"start_date": "2025-03-03", **credential, name: value}
+
+
+def is_one_sentence(text: str) -> bool:
+    """Whether it is short, of one line, and ends where a sentence does."""
+    return text.isprintable() and text.endswith(".") and len(text) < 400
+
+
+def test_every_setting_is_tested_here() -> None:
+    """And none that there is not."""
+    assert set(WRONG) == set(PROPERTIES.to_dict()["properties"])
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    """As its table gives them."""
+    settings = settings_of()
+    assert settings == Settings(
+        access_key="sandbox-access-key",
+        access_key_secret="sandbox-access-key-secret",
+        access_token=None,
+        oauth_token_file=None,
+        api_url="https://api.gong.io",
+        api_url_is_given=False,
+        start_date=date(2025, 3, 3),
+        end_date=None,
+        company_timezone=None,
+        user_ids=None,
+        users_created_from=None,
+        users_created_to=None,
+        lookback_days=7,
+        periods_per_window=90,
+        include_open_period=False,
+        requests_per_second=3,
+        max_parallel_windows=4,
+        request_timeout=300,
+        max_retries=8,
+        max_retry_wait=600,
+        user_agent=settings.user_agent,
+    )
+    name, _, version = settings.user_agent.partition("/")
+    assert (name, version[0].isdecimal()) == ("tap-gong-activity", True)
+
+
+def test_every_value_is_taken_as_it_was_given() -> None:
+    """Numbers as the SDK reads them: a fraction in a file is a Decimal."""
+    settings = read_settings(
+        {
+            "oauth_token_file": "tokens.json",
+            "api_url": "https://us-12345.api.gong.io/",
+            "start_date": "2024-02-29",
+            "end_date": "2024-03-01",
+            "company_timezone": "America/Los_Angeles",
+            "user_ids": ["234599484848423", "00000000000000000007", "234599484848423"],
+            "users_created_from": "2024-01-31T00:00:00Z",
+            "users_created_to": "2024-01-31T00:00:00.5-08:00",
+            "lookback_days": 0,
+            "periods_per_window": 1,
+            "include_open_period": True,
+            "requests_per_second": Decimal("0.5"),
+            "max_parallel_windows": 1,
+            "request_timeout": Decimal("2.5"),
+            "max_retries": 0,
+            "max_retry_wait": 0,
+            "user_agent": "Example Corp (data@example.com)",
+        }
+    )
+    assert settings == Settings(
+        access_key=None,
+        access_key_secret=None,
+        access_token=None,
+        oauth_token_file=Path("tokens.json"),
+        api_url="https://us-12345.api.gong.io",
+        api_url_is_given=True,
+        start_date=date(2024, 2, 29),
+        end_date=date(2024, 3, 1),
+        company_timezone=ZoneInfo("America/Los_Angeles"),
+        user_ids=("234599484848423", "00000000000000000007"),
+        users_created_from="2024-01-31T00:00:00Z",
+        users_created_to="2024-01-31T00:00:00.5-08:00",
+        lookback_days=0,
+        periods_per_window=1,
+        include_open_period=True,
+        requests_per_second=0.5,
+        max_parallel_windows=1,
+        request_timeout=2.5,
+        max_retries=0,
+        max_retry_wait=0,
+        user_agent="Example Corp (data@example.com)",
+    )
+    assert {type(settings.requests_per_second), type(settings.request_timeout), type(settings.max_retry_wait)} == {
+        float
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, values in WRONG.items() for value in values],
+    ids=lambda value: f"{value!r:.30}",
+)
+def test_a_wrong_value_is_told_in_one_sentence_that_names_the_setting(name: str, value: object) -> None:
+    """Whatever its type; none is bent into what was meant."""
+    text = refusal(config_with(name, value))
+    assert name in text
+    assert is_one_sentence(text), text
+
+
+@pytest.mark.parametrize("name", [name for name in WRONG if name not in {*CREDENTIALS, "start_date"}])
+def test_null_counts_as_absent(name: str) -> None:
+    """As pipelines write it for what is not set."""
+    assert settings_of(**{name: None}) == settings_of()
+
+
+def test_a_missing_start_date_is_told() -> None:
+    """Null is no date either."""
+    assert "start_date" in refusal(KEY)
+    assert "start_date" in refusal({**KEY, "start_date": None})
+
+
+@pytest.mark.parametrize("end_date", ["2025-03-03", "2025-03-02", "0001-01-01"])
+def test_the_end_must_lie_behind_the_start(end_date: str) -> None:
+    """Otherwise there is no day to read; one day is enough."""
+    text = refusal({**CONFIG, "end_date": end_date})
+    assert "end_date" in text
+    assert end_date in text
+    assert settings_of(end_date="2025-03-04").end_date == date(2025, 3, 4)
+
+
+@pytest.mark.parametrize("end", ["2025-03-03T00:00:00Z", "2025-03-03T05:30:00+05:30", "2025-03-02T12:00:00-08:00"])
+def test_the_span_of_creation_must_not_be_empty(end: str) -> None:
+    """Compared as instants, whatever their offsets."""
+    text = refusal({**CONFIG, "users_created_from": "2025-03-03T00:00:00Z", "users_created_to": end})
+    assert "users_created_to" in text
+    assert "users_created_from" in text
+    span = {"users_created_from": "2025-03-03T00:00:00Z", "users_created_to": "2025-03-02T17:00:00-08:00"}
+    assert settings_of(**span).users_created_to == "2025-03-02T17:00:00-08:00"
+
+
+@pytest.mark.parametrize("offset", ["Z", "+00:00", "-08:00", "+05:30"])
+@pytest.mark.parametrize("fraction", ["", ".5", ".123456"])
+def test_an_instant_goes_to_gong_as_it_was_given(fraction: str, offset: str) -> None:
+    """In a form that Gong documents, as the sandbox knows it."""
+    text = f"2024-01-31T00:00:00{fraction}{offset}"
+    assert settings_of(users_created_from=text).users_created_from == text
+    assert DATE_TIME.fullmatch(text)
+
+
+# Credentials
+
+GIVEN = {**SECRET_VALUES, "oauth_token_file": "tokens.json"}
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_exactly_one_credential_is_taken(number: int) -> None:
+    """A key with its secret, a token, or a token file; everything else is told, without its value."""
+    names = [name for bit, name in enumerate(CREDENTIALS) if number & 1 << bit]
+    config = {"start_date": "2025-03-03", **{name: GIVEN[name] for name in names}}
+    if names in (["access_key", "access_key_secret"], ["access_token"], ["oauth_token_file"]):
+        settings = read_settings(config)
+        assert {name for name in CREDENTIALS if getattr(settings, name) is not None} == set(names)
+        return
+    text = refusal(config)
+    assert is_one_sentence(text)
+    assert not any(secret in text for secret in SECRET_VALUES.values())
+    if not names:
+        assert all(name in text for name in CREDENTIALS)
+    elif len(names) == 1:
+        assert {"access_key": "access_key_secret", "access_key_secret": "access_key"}[names[0]] in text
+    else:
+        ways = {"access_key" if name == "access_key_secret" else name for name in names}
+        assert all(way in text for way in ways)
+
+
+@pytest.mark.parametrize("blank", ["", None])
+def test_a_blank_credential_counts_as_absent(blank: str | None) -> None:
+    """A pipeline passes it on where its own variable is unset."""
+    blanks = dict.fromkeys(("access_token", "oauth_token_file"), blank)
+    assert settings_of(**blanks) == settings_of()
+    text = refusal({"start_date": "2025-03-03", **dict.fromkeys(CREDENTIALS, blank)})
+    assert "No credential is set" in text
+
+
+@pytest.mark.parametrize("secret", ["access_key", "access_key_secret", "access_token"])
+@pytest.mark.parametrize("tail", [" ", "\n", "\r\n", "ä", "\0", "\u2028"])
+def test_a_secret_that_no_header_takes_is_not_repeated(secret: str, tail: str) -> None:
+    """Also not in part."""
+    beside = {} if secret == "access_token" else KEY
+    text = refusal({"start_date": "2025-03-03", **beside, secret: SECRET_VALUES[secret] + tail})
+    assert secret in text
+    assert SECRET_VALUES[secret][:6] not in text
+
+
+def test_a_password_in_the_address_is_not_repeated() -> None:
+    """Nor what may be one in its query or its fragment."""
+    for url in (
+        "https://somebody:hunter2@api.gong.io",
+        "https://hunter2@api.gong.io/ ",
+        "https://api.gong.io/?access_key=hunter2",
+        "https://api.gong.io/?access_key=hunter2 ",
+        "https://api.gong.io/#hunter2",
+        "https://api.gong.io/#hunter2 ",
+    ):
+        text = refusal({**CONFIG, "api_url": url})
+        assert "api_url" in text
+        assert "hunter2" not in text
+
+
+def test_the_contents_of_a_token_file_are_not_repeated() -> None:
+    """Somebody may put them where its path belongs, as text or as what it means."""
+    for value in ('{"client_id": "a", "client_secret": "hunter2"}', ' {"client_secret":"hunter2"}', {"a": "hunter2"}):
+        text = refusal({"start_date": "2025-03-03", "oauth_token_file": value})
+        assert "oauth_token_file" in text
+        assert "hunter2" not in text
+
+
+@MANY
+@given(name=st.sampled_from(sorted(WRONG)), value=JSON, way=st.sampled_from([1, 2, 3]))
+def test_any_json_for_any_setting_is_taken_or_told(name: str, value: object, way: int) -> None:
+    """Nothing but a sentence that names it ends a run, and no credential is in it."""
+    credentials = {
+        1: {"access_key": SECRET_VALUES["access_key"], "access_key_secret": SECRET_VALUES["access_key_secret"]},
+        2: {"access_token": SECRET_VALUES["access_token"]},
+        3: {"oauth_token_file": "tokens.json"},
+    }
+    try:
+        settings = read_settings({"start_date": "2025-03-03", **credentials[way], name: value})
+    except SettingsError as error:
+        text = str(error)
+    else:
+        assert isinstance(settings, Settings)
+        return
+    assert name in text
+    assert is_one_sentence(text), text
+    assert not any(secret in text for secret in SECRET_VALUES.values())
+
+
+@MANY
+@given(config=st.dictionaries(st.sampled_from(sorted(WRONG)), JSON, max_size=6))
+def test_any_configuration_is_taken_or_told(config: dict[str, Any]) -> None:
+    """Also with several settings wrong at once."""
+    try:
+        read_settings(config)
+    except SettingsError as error:
+        assert is_one_sentence(str(error))  # noqa: PT017 (it may pass)
