@@ -69,7 +69,7 @@ class TapCommand(SingerCommand):
 
 
 class CommandLine(TapGongActivity):
-    """The tap with its command line."""
+    """Singer tap for Gong's user activity aggregated by day, week, month, quarter or year."""
 
     @classmethod
     @override
