@@ -1,7 +1,7 @@
-"""The failures that a user can mend.
+"""Errors that end a run, each with one sentence that the user can act on.
 
-Each is told in one sentence: what happened, where, what to do.
-No message may hold a credential, a response's body or a value out of a secret setting.
+A message says what failed, where, and what to do. It never holds a credential, an email address, a response body or the
+value of a secret setting.
 """
 
 from __future__ import annotations
@@ -10,34 +10,46 @@ import signal
 
 
 class TapError(Exception):
-    """A failure that ends the run with one sentence on stderr and exit status 1, without a traceback."""
+    """An error that ends the run with one sentence on stderr and exit status 1, without a traceback."""
 
 
 class SettingsError(TapError):
-    """A setting is missing, doubled or has a value that can't be used; the message names it."""
+    """A setting is missing, conflicts with another or has an invalid value; the message names it."""
+
+
+class CatalogError(TapError):
+    """The catalog can't be used; the message names the stream."""
 
 
 class StateError(TapError):
-    """The state that was passed in can't be read; the message names the stream and the value."""
+    """The state can't be used; the message names the stream and the value."""
+
+
+class StreamMapError(TapError):
+    """A stream map failed on a row; the message names the stream and, if known, the property, never the value."""
 
 
 class GongError(TapError):
-    """Gong gave an answer, or none, that ends the run.
+    """Gong sent a response, or none, that ends the run.
 
     Attributes:
-        status: The answer's HTTP status, if there was an answer.
+        status: The response's HTTP status, if there was a response.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
-        """Tell what happened and what to do, as a sentence without its full stop."""
+        """Take the sentence, without its full stop, and the HTTP status."""
         super().__init__(message)
         self.status = status
 
 
+class MissingScopeError(GongError):
+    """The credentials lack the scope of one endpoint: its streams end, and the others are still read."""
+
+
 class TerminatedError(SystemExit):
-    """A signal ended the run, with the status that a shell gives for it: 143 for SIGTERM, 130 for SIGINT."""
+    """A signal ended the run, with the exit status that a shell reports for it: 143 for SIGTERM, 130 for SIGINT."""
 
     def __init__(self, signal_number: int) -> None:
-        """Take the number of the signal that came."""
+        """Take the signal's number."""
         super().__init__(128 + signal_number)
         self.signal_name = signal.Signals(signal_number).name
