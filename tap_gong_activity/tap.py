@@ -7,11 +7,12 @@ import sys
 import threading
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.singerlib import Catalog, MetadataMapping, StreamMetadata
 
 from tap_gong_activity.base.clock import Clock
@@ -52,6 +53,8 @@ class TapGongActivity(Tap):
     name = "tap-gong-activity"
     config_jsonschema = PROPERTIES.to_dict()
     message_writer_class = MessageWriter
+    # In Gong, whoever leaves stays, as inactive, so there's no row for ACTIVATE_VERSION to delete.
+    capabilities: ClassVar = [one for one in Tap.capabilities if one is not TapCapabilities.ACTIVATE_VERSION]
 
     message_writer: MessageWriter
 

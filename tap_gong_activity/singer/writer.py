@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from singer_sdk.contrib.msgspec import enc_hook
 from singer_sdk.io_base import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
+from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
+
+from tap_gong_activity.singer.schemas import portable
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -52,7 +54,10 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     @override
     def serialize_message(self, message: Message) -> bytes:
-        return _encoder.encode(message.to_dict()) + b"\n"
+        content = message.to_dict()
+        if isinstance(message, SchemaMessage):
+            content["schema"] = portable(content["schema"])
+        return _encoder.encode(content) + b"\n"
 
     @override
     def write_message(self, message: Message) -> None:

@@ -84,6 +84,12 @@ class ActivityStream(Stream):
 
     @property
     @override
+    def emit_activate_version_messages(self) -> bool:
+        """No: no table is ever written anew as a version."""
+        return False
+
+    @property
+    @override
     def partitions(self) -> None:
         """There are none, whatever a state says."""
 
@@ -140,7 +146,6 @@ class ActivityStream(Stream):
             and type(stream_map) is SameRecordTransform
             and not other_maps
             and not stream_map.flattening_enabled
-            and self._stream_version is None
             and self.ABORT_AT_RECORD_COUNT is None
         )
 

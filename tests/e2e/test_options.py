@@ -291,6 +291,52 @@ def test_flattening_leaves_flat_rows_as_they_are() -> None:
         assert ran.rows == run(sandbox).rows
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"flattening_enabled": True, "flattening_max_depth": 2},
+        {"stream_maps": {"activity_by_day": {"domain": "user_email_address", "n": "int(calls_as_host)"}}},
+        {
+            "stream_maps": {
+                "activity_by_day": {"user_id": "user_id", "period_start_date": "period_start_date", "__else__": None}
+            }
+        },
+    ],
+)
+def test_a_schema_message_is_one_that_every_loader_accepts(settings: dict[str, Any]) -> None:
+    """Without `$schema` and with null first, whether a stream map or a catalog's schema brings them otherwise."""
+    catalog = catalog_of("activity_by_day")
+    for entry in catalog["streams"]:
+        entry["schema"]["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+        entry["schema"]["properties"]["calls_attended"]["type"] = ["integer", "null"]
+    with gong() as sandbox:
+        ran = run(sandbox, catalog=catalog, start_date="2025-03-10", **settings)
+    assert_ended_well(ran)
+    (schema,) = (message["schema"] for message in ran.messages if message["type"] == "SCHEMA")
+    assert "$schema" not in schema
+    assert schema["properties"]["user_id"]["maxLength"] == 255
+    for column in schema["properties"].values():
+        assert "null" not in column["type"] or column["type"][0] == "null"
+
+
+def test_versions_of_a_table_are_neither_advertised_nor_written() -> None:
+    """By FULL_TABLE either: in Gong, whoever leaves stays, so there's nothing for a target to delete."""
+    about = json.loads(run_command("--about", "--format=json").output)
+    assert "activate-version" not in about["capabilities"]
+    with gong() as sandbox:
+        ran = run(
+            sandbox,
+            catalog=catalog_of("activity_by_day", full_table=True),
+            start_date="2025-03-10",
+            emit_activate_version_messages=True,
+        )
+    assert ran.status == 0, ran.log
+    assert ran.rows
+    assert {message["type"] for message in ran.messages} == {"SCHEMA", "RECORD", "STATE"}
+    assert not any("version" in message for message in ran.messages)
+
+
 # The fast path
 
 

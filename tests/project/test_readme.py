@@ -79,7 +79,7 @@ def test_columns_table_is_the_schema() -> None:
     rows = []
     for name, column in schema["properties"].items():
         types = column["type"] if isinstance(column["type"], list) else [column["type"]]
-        kinds = [column.get("format", kind) if kind == "string" else kind for kind in types]
+        kinds = [column.get("format", kind) if kind == "string" else kind for kind in reversed(types)]
         rows.append((f"`{name}`", ", ".join(kinds), column["description"]))
 
     assert table(("column", "type", "meaning"), *rows) in README

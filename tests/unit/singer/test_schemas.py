@@ -9,6 +9,7 @@ import pytest
 from support.taps import tap_of
 
 from tap_gong_activity.extract.periods import Grain
+from tap_gong_activity.singer.schemas import portable
 from tap_gong_activity.streams import STREAMS
 
 FOLDER = Path(__file__).parents[3] / "schemas"
@@ -49,6 +50,33 @@ def test_keys_are_never_null_and_formats_are_told(name: str) -> None:
         "period_start_at": "date-time",
         "period_end_at": "date-time",
     }
+
+
+def test_every_loader_can_make_a_table_of_it() -> None:
+    """Null comes first in each list of types, and the key has a length that fits an index."""
+    columns = json.loads((FOLDER / "activity.json").read_text())["properties"]
+    assert all(
+        kinds[0] == "null" for kinds in (column["type"] for column in columns.values()) if isinstance(kinds, list)
+    )
+    assert columns["user_id"]["maxLength"] == 255
+
+
+def test_a_portable_schema_has_no_dialect_and_lists_null_first() -> None:
+    """At every depth; what isn't a type or a dialect stays, also a property of that name."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "properties": {
+            "type": {"type": ["string", "null"], "enum": ["b", "a"]},
+            "nested": {"type": ["object", "null"], "anyOf": [{"$schema": "x", "type": ["integer", "string", "null"]}]},
+        },
+    }
+    assert portable(schema) == {
+        "properties": {
+            "type": {"type": ["null", "string"], "enum": ["b", "a"]},
+            "nested": {"type": ["null", "object"], "anyOf": [{"type": ["null", "integer", "string"]}]},
+        }
+    }
+    assert "$schema" in schema
 
 
 def test_only_days_are_selected_by_default() -> None:
