@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import datetime, timezone
 
-
-class RunStoppedError(Exception):
-    """The run is ending, so whoever waits need not go on."""
+from tap_gong_activity.base.cancellation import Cancellation, bound_cancellation
 
 
 class Clock:
-    """The machine's clock, and a wait that ends at once when the run does."""
+    """The machine's clock, and waits that end when the run does."""
 
     def __init__(self) -> None:
-        self._stopped = threading.Event()
+        self._run = Cancellation()
+
+    @property
+    def cancellation(self) -> Cancellation:
+        """What ends the calling thread's waits: the token it has bound, or the run's."""
+        return bound_cancellation() or self._run
 
     def now(self) -> datetime:
         """The current instant, in UTC."""
@@ -29,11 +31,10 @@ class Clock:
         """Let that many seconds pass.
 
         Raises:
-            RunStoppedError: As soon as the run is stopped.
+            CancelledError: As soon as the run is stopped or the calling thread's work is cancelled.
         """
-        if self._stopped.wait(min(seconds, threading.TIMEOUT_MAX)):
-            raise RunStoppedError
+        self.cancellation.wait(seconds)
 
     def stop(self) -> None:
-        """End every wait, now and later."""
-        self._stopped.set()
+        """Cancel the run: end every wait, now and later."""
+        self._run.cancel()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from tap_gong_activity.base.cancellation import Cancellation
 from tap_gong_activity.extract.page_buffer import MemoryBudget, PageBuffer
+from tap_gong_activity.gong.rate_limit import priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +23,6 @@ MEMORY_BUDGET = 8_388_608
 """Bytes of waiting pages that are kept in memory."""
 
 
-class ReadWindow(Protocol):
-    """Reads one window, page by page, as long as `is_wanted` says that its pages are of use."""
-
-    def __call__(self, window: Window, is_wanted: Callable[[], bool]) -> Iterator[bytes | bytearray]:
-        """The window's pages."""
-
-
 class ReadAhead:
     """Reads up to `parallel` windows at once.
 
@@ -36,18 +31,25 @@ class ReadAhead:
 
     Args:
         windows: The windows, in the order in which they are wanted.
-        read: Reads one of them.
+        read: Reads one of them, page by page, until the token that its thread has bound is cancelled.
+        run: The run's token.
         parallel: How many threads read.
         memory_budget: Bytes of waiting pages to keep in memory.
     """
 
     def __init__(
-        self, windows: Sequence[Window], read: ReadWindow, *, parallel: int, memory_budget: int = MEMORY_BUDGET
+        self,
+        windows: Sequence[Window],
+        read: Callable[[Window], Iterator[bytes | bytearray]],
+        *,
+        run: Cancellation,
+        parallel: int,
+        memory_budget: int = MEMORY_BUDGET,
     ) -> None:
         budget = MemoryBudget(memory_budget)
         self._windows = windows
         self._read = read
-        self._readings = [_Reading(PageBuffer(budget)) for _ in windows]
+        self._readings = [_Reading(PageBuffer(budget), Cancellation(run)) for _ in windows]
         self._parallel = parallel
         self._begun = 0
         self._given_out = 0
@@ -72,7 +74,7 @@ class ReadAhead:
                     self._changed.notify_all()
         finally:
             with self._changed:
-                self._end = 0
+                self._stop_at(0)
                 for reading in self._readings:
                     reading.pages.close()
                 self._changed.notify_all()
@@ -95,15 +97,16 @@ class ReadAhead:
         while (index := self._next_window()) is not None:
             reading = self._readings[index]
             failure: BaseException | None = None
+            priority.set(partial(self._priority, index))
             try:
-                pages = self._read(self._windows[index], partial(self._is_wanted, index))
-                if not all(map(partial(self._keep, index), pages)):
-                    return
+                with reading.cancellation.bound():
+                    if not all(map(partial(self._keep, index), self._read(self._windows[index]))):
+                        return
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that writes
                 failure = error
             with self._changed:
                 if failure is not None:
-                    self._end = min(self._end, index + 1)
+                    self._stop_at(index + 1)
                 reading.failure = failure
                 reading.is_finished = True
                 self._changed.notify_all()
@@ -111,14 +114,22 @@ class ReadAhead:
     def _keep(self, index: int, page: bytes | bytearray) -> bool:
         """Have a page wait for its turn, if it is still wanted."""
         with self._changed:
-            if self._is_wanted(index):
+            if index < self._end:
                 self._readings[index].pages.put(page)
                 self._changed.notify_all()
                 return True
             return False
 
-    def _is_wanted(self, index: int) -> bool:
-        return index < self._end
+    def _stop_at(self, end: int) -> None:
+        self._end = min(self._end, end)
+        for reading in self._readings[self._end :]:
+            reading.cancellation.cancel()
+
+    def _priority(self, index: int) -> int:
+        """The window being written first; then the next ones, while some window hasn't begun; then first come."""
+        if index == self._given_out:
+            return -1
+        return index if self._begun < len(self._windows) else 0
 
     def _next_window(self) -> int | None:
         with self._changed:
@@ -133,7 +144,8 @@ class ReadAhead:
 class _Reading:
     """What one window's thread has read so far."""
 
-    def __init__(self, pages: PageBuffer) -> None:
+    def __init__(self, pages: PageBuffer, cancellation: Cancellation) -> None:
         self.pages = pages
+        self.cancellation = cancellation
         self.is_finished = False
         self.failure: BaseException | None = None

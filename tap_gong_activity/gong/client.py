@@ -16,7 +16,6 @@ import msgspec
 import requests
 import urllib3
 
-from tap_gong_activity.base.clock import RunStoppedError
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.base.redaction import redact
 from tap_gong_activity.base.stats import Wait
@@ -25,7 +24,7 @@ from tap_gong_activity.gong.retries import TryAgainError
 from tap_gong_activity.gong.transport import ConnectionAdapter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from tap_gong_activity.base.clock import Clock
     from tap_gong_activity.base.stats import Tally
@@ -111,7 +110,7 @@ class GongClient:
         self._retries = retries
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, ConnectionAdapter(limiter.begin_late, options.connections))
+            self._session.mount(scheme, ConnectionAdapter(self._acquire, options.connections))
         self._session.headers["User-Agent"] = options.user_agent
         self._session.headers["Content-Type"] = "application/json"
 
@@ -119,28 +118,27 @@ class GongClient:
         """Close the connections."""
         self._session.close()
 
-    def ask(self, path: str, body: dict[str, Any], *, largest_answer: int, is_wanted: Callable[[], bool]) -> Page:
+    def ask(self, path: str, body: dict[str, Any], *, largest_answer: int) -> Page:
         """Send one body and give Gong's answer.
 
         Args:
             path: The endpoint, below the account's host.
             body: What to send, as JSON.
             largest_answer: Bytes that no answer to this body can exceed.
-            is_wanted: Asked right before each request, which is not sent if the answer has become useless meanwhile.
 
         Raises:
             GongError: If Gong refuses, or `max_retries` more tries did not help. `status` tells a refusal's status.
             UndocumentedError: If the answer is not what Gong documents.
-            RunStoppedError: If the run is stopped meanwhile, or the answer is not wanted any more.
+            CancelledError: If the run is stopped meanwhile, or the answer is no longer needed.
         """
         content = msgspec.json.encode(body)
-        return self._retries.call(lambda: self._try(path, content, largest_answer, is_wanted))
+        return self._retries.call(lambda: self._try(path, content, largest_answer))
 
-    def _try(self, path: str, content: bytes, largest_answer: int, is_wanted: Callable[[], bool]) -> Page:
-        request, response = self._send(path, content, is_wanted)
+    def _try(self, path: str, content: bytes, largest_answer: int) -> Page:
+        request, response = self._send(path, content)
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._credentials.renew(request):
             response.close()
-            _, response = self._send(path, content, is_wanted)
+            _, response = self._send(path, content)
         with response:
             if response.status_code != HTTPStatus.OK:
                 raise self._failure(response)
@@ -149,21 +147,16 @@ class GongClient:
             message = f"Gong's answer is larger than {largest_answer:,} bytes, which no page of this window can be"
             raise GongError(message, response.status_code)
         try:
-            return read_page(body)
+            page = read_page(body)
         except NotJsonError:
             reason = f"Gong's answer of {len(body):,} bytes is no JSON or was cut off"
             raise TryAgainError(reason, response.status_code) from None
+        self._limiter.succeeded()
+        return page
 
-    def _send(
-        self, path: str, content: bytes, is_wanted: Callable[[], bool]
-    ) -> tuple[requests.PreparedRequest, requests.Response]:
+    def _send(self, path: str, content: bytes) -> tuple[requests.PreparedRequest, requests.Response]:
         url = self._credentials.api_url() or self._options.api_url
-        with self._tally.waiting(Wait.TURN):
-            self._limiter.wait_for_turn()
-        if not is_wanted():
-            raise RunStoppedError
-        if self._refusal_of_all is not None:
-            raise self._refusal_of_all
+        self._raise_if_all_are_refused()
         self._tally.add(requests=1)
         try:
             # As `auth`, because requests would let a .netrc entry replace a header of our own.
@@ -183,6 +176,16 @@ class GongClient:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._no_answer(error, url) from None
         return request, response
+
+    def _acquire(self) -> None:
+        """Wait for the limiter, on a connection that stands."""
+        with self._tally.waiting(Wait.TURN):
+            self._limiter.acquire()
+        self._raise_if_all_are_refused()
+
+    def _raise_if_all_are_refused(self) -> None:
+        if self._refusal_of_all is not None:
+            raise self._refusal_of_all
 
     def _no_answer(self, error: Exception, url: str) -> Exception:
         # The exceptions' own texts name hosts and, for a proxy, may hold its password.
@@ -260,6 +263,7 @@ class GongClient:
     def _rate_limited(self, response: requests.Response, told: str) -> Exception:
         wait = self._retry_after(response.headers.get("Retry-After"))
         if wait is None:
+            self._limiter.refused(0.0)
             return TryAgainError(told, response.status_code)
         if wait > self._options.max_retry_wait:
             until = self._clock.now() + timedelta(seconds=min(wait, LONGEST_WAIT_WITH_A_DATE))
@@ -268,7 +272,7 @@ class GongClient:
                 f"max_retry_wait ({self._options.max_retry_wait:g} s): run again after that",
                 response.status_code,
             )
-        self._limiter.hold(wait)
+        self._limiter.refused(wait)
         return TryAgainError(f"{told} and asking to wait {wait:,.0f} s", response.status_code, is_held=True)
 
     def _retry_after(self, value: str | None) -> float | None:

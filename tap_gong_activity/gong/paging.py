@@ -20,7 +20,6 @@ def read_pages(
     request: PagedRequest,
     *,
     warn: Callable[[str, str], None],
-    is_wanted: Callable[[], bool],
 ) -> Iterator[bytes | bytearray]:
     """Read a request's answer, page after page; none at all if Gong found nothing.
 
@@ -30,17 +29,16 @@ def read_pages(
         client: What asks Gong.
         request: What to ask for.
         warn: Takes the kind of a warning and its sentence, and lets each kind pass once.
-        is_wanted: Whether the pages are still of use.
 
     Raises:
         GongError: If Gong refuses, or its cursors go in a circle.
     """
     try:
-        yield from _pages_once(client, request, warn, is_wanted)
+        yield from _pages_once(client, request, warn)
     except _CursorRefusedError as refusal:
         warn("cursor", f"{refusal} to a cursor of {request.name}, which is therefore read again from its first page.")
         try:
-            yield from _pages_once(client, request, warn, is_wanted)
+            yield from _pages_once(client, request, warn)
         except _CursorRefusedError as again:
             message = f"{again}, also after the window was read again from its first page"
             raise GongError(message, again.status) from None
@@ -54,13 +52,12 @@ def _pages_once(
     client: GongClient,
     request: PagedRequest,
     warn: Callable[[str, str], None],
-    is_wanted: Callable[[], bool],
 ) -> Iterator[bytes | bytearray]:
     body = request.body
     seen: set[str] = set()
     while True:
         try:
-            page = client.ask(request.path, body, largest_answer=request.largest_answer, is_wanted=is_wanted)
+            page = client.ask(request.path, body, largest_answer=request.largest_answer)
         except GongError as error:
             if seen and (error.status == HTTPStatus.BAD_REQUEST or isinstance(error, NothingFoundError)):
                 raise _CursorRefusedError(str(error), error.status) from None

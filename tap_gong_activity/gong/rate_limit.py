@@ -1,116 +1,120 @@
-"""One pace for all requests of a run, whichever stream and thread makes them.
+"""The rate limit: one pace for all requests of a run, whichever stream and thread sends them.
 
-Gong allows a company 3 calls a second, shared with everything else that it runs, and answers 429 with Retry-After above
-that. A limiter of our own, as the rate-limiting libraries know no Retry-After that holds everybody.
+Gong allows a company 3 calls a second, shared with everything else it runs, and answers 429 with Retry-After beyond.
+Rate-limiting libraries know neither a Retry-After that pauses every thread nor which of the waiting threads is urgent.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import threading
-from collections import deque
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tap_gong_activity.base.clock import Clock
 
-MARGIN = 1.04
-"""How much longer than allowed the limiter makes each span, as requests reach Gong less evenly than they leave.
+MARGIN = 1.05
+"""How much longer than allowed the space between two requests is.
 
-Pages of five megabytes on a core that six processes shared reached a server up to 0.04 s unevenly.
+Requests reach Gong less evenly than they leave: with 3 %, pages of 4 MB brought four of them within a second.
 """
 
-MOST_REMEMBERED = 1_000
-"""Calls that are looked back at, however many a second are allowed."""
+WIDENING = 1.15
+"""What the spacing is multiplied by after a 429."""
 
-SHORTEST_WAIT = 0.001
-"""Seconds to wait at least, where what was foreseen has not come true."""
+NARROWING = 0.998
+"""What it's multiplied by after each good response, down to where it began."""
+
+MAX_WIDENING = 10.0
+"""How many times as wide as at the beginning the spacing gets at most."""
+
+priority: ContextVar[Callable[[], int]] = ContextVar("priority", default=lambda: 0)
+"""How urgent the calling thread's requests are, which may change while one waits: less goes first."""
 
 
 class RateLimiter:
-    """Lets no more than `calls_per_second` calls begin in any second.
+    """Spaces requests evenly, so that no second holds more than `requests_per_second`; safe to share between threads.
 
-    Of the threads that wait, the one whose last call is longest ago goes first: where the quickest went first, one
-    window would fall behind the others and be read alone at the end, at a call a second.
-    Below one call a second, and for fractions, the span grows so that whole calls fit it: 0.5 is one call in two
-    seconds. Safe to share between threads.
+    Even spacing leaves gaps in which other clients of the same account get through. A 429 widens it and each good
+    response narrows it a little, so that a run next to a busy neighbor settles at what is left of the limit.
     """
 
-    def __init__(self, calls_per_second: float, clock: Clock) -> None:
-        self._calls = min(math.ceil(calls_per_second), MOST_REMEMBERED)
-        self._span = self._calls / calls_per_second * MARGIN
-        self._begun: deque[_Call] = deque(maxlen=self._calls)
-        self._waiting: list[_Call] = []
-        self._numbers = itertools.count(1)
-        self._held_until = -math.inf
+    def __init__(self, requests_per_second: float, clock: Clock) -> None:
+        self._narrowest = self._spacing = MARGIN / requests_per_second
+        self._next_slot = self._paused_until = self._widened = -math.inf
+        self._waiting: list[_Waiting] = []
+        self._numbers = count()
         self._clock = clock
         self._lock = threading.Lock()
-        self._own = threading.local()
+        self._thread = threading.local()
 
-    def wait_for_turn(self) -> None:
-        """Return when this thread's next call may begin, and count it as begun.
+    def acquire(self) -> None:
+        """Return when this thread may send its request, which it must do at once.
+
+        Of those that wait, the one with the lowest `priority` goes first, and of equals the one that came first.
 
         Raises:
-            RunStoppedError: If the run is stopped meanwhile.
+            CancelledError: If the response is no longer needed.
         """
-        before: _Call | None = getattr(self._own, "call", None)
-        call = self._own.call = _Call(before.number if before else 0)
+        call = _Waiting(priority.get(), next(self._numbers))
         with self._lock:
             self._waiting.append(call)
-            self._waiting.sort(key=lambda waiting: waiting.last_number)
-            delay = self._delay(call)
-        while delay:
-            self._clock.wait(delay)
+        try:
+            while True:
+                self._clock.cancellation.raise_if_cancelled()
+                if not (delay := self._delay(call)):
+                    return
+                self._clock.wait(delay)
+        finally:
             with self._lock:
-                delay = self._delay(call)
+                self._waiting.remove(call)
 
-    def begin_late(self) -> None:
-        """Count this thread's call as begun only now that it leaves; it may have had to wait for a connection."""
+    def pause(self, seconds: float) -> None:
+        """Let no request leave for that many seconds: a Retry-After is for every thread."""
         with self._lock:
-            self._own.call.begins = self._clock.monotonic()
+            self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
-    def hold(self, seconds: float) -> None:
-        """Let no call begin for that many seconds, which is what a Retry-After asks of everybody."""
+    def refused(self, seconds: float) -> None:
+        """Pause after a 429, and widen the spacing.
+
+        Only if the request left at the present spacing: of several that were under way at once, the first counts.
+        """
         with self._lock:
-            self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
+            now = self._clock.monotonic()
+            if getattr(self._thread, "sent", now) >= self._widened:
+                self._widened = now
+                self._spacing = min(self._spacing * WIDENING, self._narrowest * MAX_WIDENING)
+        self.pause(seconds)
 
-    def _delay(self, call: _Call) -> float:
-        """Seconds until `call` may begin, as far as is known by now; at 0 it has begun."""
-        now = self._clock.monotonic()
-        # Whoever wakes first lets all begin whose turn it is, as threads do not wake in the order of their turns.
-        while self._waiting and max(self._held_until, self._allowed(0)) <= now:
-            first = self._waiting.pop(0)
-            first.number = next(self._numbers)
-            first.begins = now
-            self._begun.append(first)
-        if call.number:
-            call.begins = now
+    def succeeded(self) -> None:
+        """Narrow the spacing after a good response."""
+        with self._lock:
+            self._spacing = max(self._spacing * NARROWING, self._narrowest)
+
+    def _delay(self, call: _Waiting) -> float:
+        """Seconds until `call` can hope for the next slot; at 0 it has it."""
+        with self._lock:
+            now = self._clock.monotonic()
+            slot = max(self._next_slot, self._paused_until)
+            if now < slot:
+                # Everyone wakes then, as which request is the most urgent may have changed.
+                return slot - now
+            if call is not min(self._waiting, key=_Waiting.rank):
+                return self._spacing
+            self._thread.sent = now
+            self._next_slot = now + self._spacing
             return 0.0
-        call.begins = max(self._held_until, self._allowed(self._waiting.index(call)))
-        return max(call.begins - now, SHORTEST_WAIT)
-
-    def _allowed(self, place: int) -> float:
-        """When the call at that place among those that wait may begin: a span after the one that is `calls` before."""
-        before = len(self._begun) + place - self._calls
-        if before < 0:
-            return -math.inf
-        # Sorted, as one that began late counts from then.
-        begun = sorted(call.begins for call in self._begun)
-        follows = begun[before] if before < len(begun) else self._waiting[before - len(begun)].begins
-        return follows + self._span
 
 
-class _Call:
-    """A call that waits or has begun.
+class _Waiting(NamedTuple):
+    """A request that waits for its slot."""
 
-    Attributes:
-        last_number: The number of the same thread's last call; 0 if this is its first.
-        number: Which of all calls it is, counted from 1; 0 while it waits.
-        begins: When it begins; foreseen, until it has begun.
-    """
+    priority: Callable[[], int]
+    number: int
 
-    def __init__(self, last_number: int) -> None:
-        self.last_number = last_number
-        self.number = 0
-        self.begins = math.inf
+    def rank(self) -> tuple[int, int]:
+        return self.priority(), self.number

@@ -1,8 +1,7 @@
-"""Connections to Gong: they tell when a request leaves, and give up on an answer whose head does not come whole.
+"""Connections to Gong: they take a slot of the rate limit once they stand, and a response's head has a deadline.
 
-A request leaves later than its turn, by a TLS handshake of a few tenths of a second or by what other threads do
-meanwhile, which the pace of the run has to know. And a timeout of requests is one for each byte, so a head that comes a
-byte a second would never end.
+A TLS handshake takes a few tenths of a second, which would make requests reach Gong less evenly than they leave. And a
+timeout of requests is one for each byte, so a head that comes a byte a second would never end.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from datetime import date
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
@@ -206,12 +206,12 @@ class ActivityStream(Stream):
             return ((window, islice(self._read(window), 1)) for window in windows)
         parallel = min(self._tap.settings.max_parallel_windows, len(windows))
         if parallel > 1:
-            return ReadAhead(windows, self._read, parallel=parallel)
+            return ReadAhead(windows, self._read, run=self._tap.clock.cancellation, parallel=parallel)
         return ((window, self._read(window)) for window in windows)
 
-    def _read(self, window: Window, is_wanted: Callable[[], bool] = lambda: True) -> Iterator[bytes | bytearray]:
+    def _read(self, window: Window) -> Iterator[bytes | bytearray]:
         tap = self._tap
-        return read_pages(tap.client, window_request(tap.settings, window), warn=tap.warn_once, is_wanted=is_wanted)
+        return read_pages(tap.client, window_request(tap.settings, window), warn=tap.warn_once)
 
     def _windows_to_read(self) -> list[Window]:
         settings, today = self._tap.settings, self._tap.today

@@ -83,7 +83,7 @@ def draw_case(draw: Random) -> Case:
         "periods_per_window": draw.choice([1, 2, 3, 7, 30, 90, 400]) if (today - start).days < 60 else 90,
         "max_parallel_windows": draw.choice([1, 4]),
         "include_open_period": draw.random() < 0.5,
-        "requests_per_second": 1000,
+        "requests_per_second": 1_000_000,
     }
     if draw.random() < 0.3:
         settings["user_ids"] = [draw.choice(of.users).user_id for _ in range(draw.randrange(1, 9))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gong_sandbox import HandClock
 
-from tap_gong_activity.base.clock import Clock, RunStoppedError
+from tap_gong_activity.base.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,7 @@ class FakeClock(Clock):
 
     def wait(self, seconds: float) -> None:
         self.on_wait(seconds)
-        if self._stopped.is_set():
-            raise RunStoppedError
+        self.cancellation.raise_if_cancelled()
         with self._lock:
             self.waits.append(seconds)
         self.hand.sleep(seconds)

@@ -39,6 +39,8 @@ WINDOW = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 5))
 """A Monday and a Tuesday, on which nearly everybody worked."""
 
 LARGEST_ANSWER = 1_000_000
+UNPACED = 1e300
+"""Requests a second that never have to wait for each other."""
 
 
 @dataclass
@@ -63,16 +65,10 @@ class Asking:
         """What they were answered with."""
         return [record.status for record in self.requests]
 
-    def ask(
-        self,
-        *,
-        window: Window = WINDOW,
-        largest_answer: int = LARGEST_ANSWER,
-        is_wanted: Callable[[], bool] = lambda: True,
-    ) -> Page:
+    def ask(self, *, window: Window = WINDOW, largest_answer: int = LARGEST_ANSWER) -> Page:
         """Ask for a window's first page."""
         request = window_request(self.settings, window)
-        return self.client.ask(request.path, request.body, largest_answer=largest_answer, is_wanted=is_wanted)
+        return self.client.ask(request.path, request.body, largest_answer=largest_answer)
 
     def failure(self, **options: Any) -> str:  # noqa: ANN401 (those of `ask`)
         """Ask, and give the sentence with which it fails."""
@@ -83,11 +79,9 @@ class Asking:
         message = "Gong was expected to refuse"
         raise AssertionError(message)
 
-    def pages(
-        self, window: Window = WINDOW, *, is_wanted: Callable[[], bool] = lambda: True
-    ) -> Iterator[bytes | bytearray]:
+    def pages(self, window: Window = WINDOW) -> Iterator[bytes | bytearray]:
         """Read a window, page by page."""
-        return read_pages(self.client, window_request(self.settings, window), warn=self._warn, is_wanted=is_wanted)
+        return read_pages(self.client, window_request(self.settings, window), warn=self._warn)
 
     def _warn(self, kind: str, sentence: str) -> None:
         self.warnings.setdefault(kind, sentence)
@@ -130,7 +124,7 @@ def asking(
         "faults": faults,
     }
     with Sandbox(**{**defaults, **options}) as sandbox:
-        settings = settings_of(**{"api_url": sandbox.url, **(given or {})})
+        settings = settings_of(**{"api_url": sandbox.url, "requests_per_second": UNPACED, **(given or {})})
         tally, log = Tally(), list[str]()
         retries = retries_of(settings, clock=clock, tally=tally, log=log.append)
         client = GongClient(

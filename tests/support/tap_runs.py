@@ -26,7 +26,7 @@ def settings_for(sandbox: Sandbox, **settings: object) -> dict[str, Any]:
         "access_key": sandbox.access_key,
         "access_key_secret": sandbox.access_key_secret,
         "company_timezone": sandbox.company.zone.key,
-        "requests_per_second": 1000,
+        "requests_per_second": 1_000_000,
         **settings,
     }
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.counting_budget import CountingBudget
 from support.properties import SOME
 
-from tap_gong_activity.base.clock import RunStoppedError
+from tap_gong_activity.base.cancellation import Cancellation, CancelledError, bound_cancellation
 from tap_gong_activity.extract import prefetch
 from tap_gong_activity.extract.page_buffer import PageBuffer
 from tap_gong_activity.extract.periods import Grain
@@ -102,13 +102,19 @@ class Script:
         self._broken = broken or {}
         self._size = size
 
-    def __call__(self, window: Window, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
+    def __call__(self, window: Window) -> Iterator[bytes]:
+        cancellation = bound_cancellation()
+        assert cancellation is not None
+
+        def is_wanted() -> bool:
+            return not cancellation.is_cancelled
+
         index = self.windows.index(window)
         self.begun.append(index)
         for page in range(self._pages[index]):
             self.before_request(index, page, is_wanted)
             if not is_wanted():
-                raise RunStoppedError
+                raise CancelledError
             self.requests[index] += 1
             if self._broken.get(index) == page:
                 raise BrokenError(index)
@@ -168,7 +174,9 @@ def test_any_schedule_gives_what_one_after_another_would(
     windows_given: list[Window] = []
 
     def run() -> str:
-        iterator = iter(ReadAhead(script.windows, script, parallel=parallel, memory_budget=memory_budget))
+        iterator = iter(
+            ReadAhead(script.windows, script, run=Cancellation(), parallel=parallel, memory_budget=memory_budget)
+        )
         try:
             for window, window_pages in iterator:
                 windows_given.append(window)
@@ -210,7 +218,7 @@ def test_windows_are_read_at_once() -> None:
 
     script.before_request = meet
     given_out: list[tuple[Window, list[bytes]]] = []
-    in_time(lambda: take_all(ReadAhead(script.windows, script, parallel=4), given_out))
+    in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=4), given_out))
     assert [window for window, _ in given_out] == script.windows
 
 
@@ -219,7 +227,7 @@ def test_no_more_windows_are_begun_than_twice_those_in_parallel(parallel: int) -
     """Ahead of those that have been given out, so that a slow target does not fill the disk."""
     script = Script([1] * 40)
     taken: list[Window] = []
-    iterator = iter(ReadAhead(script.windows, script, parallel=parallel))
+    iterator = iter(ReadAhead(script.windows, script, run=Cancellation(), parallel=parallel))
     pause = threading.Event()
 
     def run() -> None:
@@ -257,7 +265,7 @@ def test_a_failure_waits_for_its_turn_and_stops_those_behind_it() -> None:
     script.before_request = before_request
     given_out: list[tuple[Window, list[bytes]]] = []
     with pytest.raises(BrokenError):
-        in_time(lambda: take_all(ReadAhead(script.windows, script, parallel=3), given_out))
+        in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=3), given_out))
     assert given_out == [(script.windows[0], script.expected(0)), (script.windows[1], script.expected(1))]
     assert wanted_before == [True]
     assert script.requests == {0: 3, 1: 2, 2: 1}
@@ -277,7 +285,7 @@ def test_the_first_of_two_failures_is_raised() -> None:
 
     script.before_request = before_request
     with pytest.raises(BrokenError, match="0"):
-        in_time(lambda: take_all(ReadAhead(script.windows, script, parallel=3), []))
+        in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=3), []))
 
 
 def test_closing_early_stops_every_further_request() -> None:
@@ -292,7 +300,7 @@ def test_closing_early_stops_every_further_request() -> None:
             assert closed.wait(PATIENCE)
 
     script.before_request = before_request
-    iterator = iter(ReadAhead(script.windows, script, parallel=3))
+    iterator = iter(ReadAhead(script.windows, script, run=Cancellation(), parallel=3))
 
     def run() -> None:
         _, pages = next(iterator)
@@ -320,7 +328,7 @@ def test_an_error_of_the_consumer_stops_every_further_request() -> None:
     script.before_request = before_request
 
     def consume() -> None:
-        for _, pages in ReadAhead(script.windows, script, parallel=2):
+        for _, pages in ReadAhead(script.windows, script, run=Cancellation(), parallel=2):
             for _ in pages:
                 raise BrokenError
 
@@ -339,7 +347,7 @@ def test_an_error_of_the_consumer_stops_every_further_request() -> None:
 
 def test_nothing_to_read_starts_no_thread() -> None:
     """And ends at once."""
-    assert list(ReadAhead([], Script([]), parallel=4)) == []
+    assert list(ReadAhead([], Script([]), run=Cancellation(), parallel=4)) == []
     assert readers() == []
 
 
@@ -357,7 +365,7 @@ def test_a_page_that_cannot_be_kept_is_a_failure_of_its_window(monkeypatch: pyte
     script = Script([2, 2, 2])
     given_out: list[tuple[Window, list[bytes]]] = []
     with pytest.raises(BrokenError, match="no room"):
-        in_time(lambda: take_all(ReadAhead(script.windows, script, parallel=3), given_out))
+        in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=3), given_out))
     assert given_out == [(script.windows[0], script.expected(0)), (script.windows[1], [])]
 
 
@@ -376,7 +384,7 @@ def test_memory_stays_within_its_budget(monkeypatch: pytest.MonkeyPatch) -> None
     given_out: list[tuple[Window, list[bytes]]] = []
 
     def run() -> None:
-        iterator: Any = iter(ReadAhead(script.windows, script, parallel=4, memory_budget=1_000))
+        iterator: Any = iter(ReadAhead(script.windows, script, run=Cancellation(), parallel=4, memory_budget=1_000))
         _, pages = next(iterator)
         until(lambda: sum(script.requests.values()) == 80)
         assert [bytes(page) for page in pages] == script.expected(0)

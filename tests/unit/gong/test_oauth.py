@@ -22,7 +22,7 @@ from support.given_settings import settings_of
 from support.raw_server import answering
 from support.sandbox_asking import COMPANY, TODAY, asking, retries_of
 
-from tap_gong_activity.base.clock import RunStoppedError
+from tap_gong_activity.base.cancellation import CancelledError
 from tap_gong_activity.base.errors import GongError, TapError
 from tap_gong_activity.base.stats import Tally
 from tap_gong_activity.gong import oauth
@@ -334,14 +334,14 @@ class EndingClock(FakeClock):
     def wait(self, seconds: float) -> None:
         """End the run."""
         super().wait(seconds)
-        raise RunStoppedError
+        raise CancelledError
 
 
 def test_the_end_of_the_run_ends_the_wait_for_another_runs_refresh(path: Path) -> None:
     """However long that one holds the lock."""
     with serving(path) as sandbox, FileLock(path.with_name(f"{path.name}.lock")):
         credentials = credentials_of(path, sandbox.url, EndingClock())
-        with pytest.raises(RunStoppedError):
+        with pytest.raises(CancelledError):
             signed(credentials)
         assert refreshes(sandbox) == []
 

@@ -10,7 +10,7 @@ import pytest
 from support.given_settings import settings_of
 from support.sandbox_asking import COMPANY, WINDOW, asking
 
-from tap_gong_activity.base.clock import RunStoppedError
+from tap_gong_activity.base.cancellation import Cancellation, CancelledError
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.extract.windows import Window
@@ -197,14 +197,15 @@ def test_a_wrong_host_is_no_empty_window() -> None:
 
 def test_a_window_that_is_no_longer_wanted_asks_for_no_further_page() -> None:
     """Neither for its first."""
-    wanted = [True, False]
-    with asking(page_size=PAGE_SIZE) as found:
-        pages = found.pages(is_wanted=lambda: wanted.pop(0))
+    window = Cancellation()
+    with asking(page_size=PAGE_SIZE) as found, window.bound():
+        pages = found.pages()
         next(pages)
-        with pytest.raises(RunStoppedError):
+        window.cancel()
+        with pytest.raises(CancelledError):
             next(pages)
-        with pytest.raises(RunStoppedError):
-            next(found.pages(is_wanted=lambda: False))
+        with pytest.raises(CancelledError):
+            next(found.pages())
         assert len(found.requests) == 1
 
 

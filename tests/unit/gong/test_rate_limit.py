@@ -1,18 +1,19 @@
-"""The pace of a run, which no combination of threads and moments may exceed."""
+"""The pace of a run, which no combination of threads, moments and responses exceeds."""
 
 from __future__ import annotations
 
-import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_clock import FakeClock, SharedClock
-from support.properties import FEW, SOME
+from support.properties import FEW
 
-from tap_gong_activity.base.clock import Clock, RunStoppedError
-from tap_gong_activity.gong.rate_limit import MARGIN, RateLimiter
+from tap_gong_activity.base.cancellation import Cancellation, CancelledError
+from tap_gong_activity.base.clock import Clock
+from tap_gong_activity.gong.rate_limit import MARGIN, WIDENING, RateLimiter, priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,168 +22,214 @@ RATES = st.sampled_from([0.1, 0.5, 1.0, 1.5, 2.5, 3.0, 3.9, 10.0, 1000.0]) | st.
 ROUNDING = 1e-6
 
 
-def assert_paced(begun: list[float], rate: float) -> None:
-    """No second with more than the rate's calls; for a fraction, no longer span with more than fit into it."""
-    calls = math.ceil(rate)
-    times = sorted(begun)
-    for first, behind in zip(times, times[calls:], strict=False):
-        assert behind - first >= max(1.0, calls / rate) - ROUNDING
+def gaps(sent: list[float]) -> list[float]:
+    """Seconds between each request and the next."""
+    return [later - earlier for earlier, later in pairwise(sent)]
 
 
-@SOME
-@given(rate=RATES, gaps=st.lists(st.floats(0, 3) | st.just(0.0), min_size=1, max_size=60))
-def test_one_thread_never_calls_too_often(rate: float, gaps: list[float]) -> None:
-    """However long it does something else between its calls."""
-    clock = FakeClock()
-    limiter = RateLimiter(rate, clock)
-    begun = []
-    for gap in gaps:
-        clock.pass_by(gap)
-        limiter.wait_for_turn()
-        begun.append(clock.monotonic())
-    assert_paced(begun, rate)
+def send(limiter: RateLimiter, clock: Clock, number: int) -> list[float]:
+    """Send that many requests as soon as possible, and give the moments."""
+    sent = []
+    for _ in range(number):
+        limiter.acquire()
+        sent.append(clock.monotonic())
+    return sent
 
 
 @FEW
 @given(
     rate=RATES,
-    threads=st.lists(st.lists(st.floats(0, 2) | st.just(0.0), min_size=1, max_size=10), min_size=2, max_size=6),
+    threads=st.lists(
+        st.lists(
+            st.tuples(st.floats(0, 2) | st.just(0.0), st.sampled_from(["succeeded", "refused", "pause"])),
+            min_size=1,
+            max_size=10,
+        ),
+        min_size=1,
+        max_size=6,
+    ),
 )
-def test_several_threads_together_never_call_too_often(rate: float, threads: list[list[float]]) -> None:
-    """They share the pace."""
+def test_requests_are_never_closer_than_the_pace_allows(rate: float, threads: list[list[tuple[float, str]]]) -> None:
+    """However many threads send them, whenever, and whatever the responses are; and a pause is kept by all."""
     clock = SharedClock()
     limiter = RateLimiter(rate, clock)
-    begun: list[float] = []
+    sent: list[float] = []
+    paused_until: list[float] = [0.0]
 
-    def working(gaps: list[float]) -> Callable[[], None]:
+    def working(steps: list[tuple[float, str]]) -> Callable[[], None]:
         def work() -> None:
-            for gap in gaps:
+            for gap, outcome in steps:
                 clock.wait(gap)
-                limiter.wait_for_turn()
-                begun.append(clock.monotonic())
+                limiter.acquire()
+                sent.append(clock.monotonic())
+                assert sent[-1] >= paused_until[0] - ROUNDING
+                if outcome == "succeeded":
+                    limiter.succeeded()
+                else:
+                    paused_until[0] = max(paused_until[0], clock.monotonic() + gap)
+                    getattr(limiter, outcome)(gap)
 
         return work
 
     clock.run(*map(working, threads))
-    assert len(begun) == sum(map(len, threads))
-    assert_paced(begun, rate)
+    assert len(sent) == sum(map(len, threads))
+    assert all(gap >= MARGIN / rate - ROUNDING for gap in gaps(sorted(sent)))
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 2.5, 3, 10, 1000])
 def test_the_pace_is_used_up(rate: float) -> None:
-    """Nobody waits for longer than a few hundredths more than needed."""
+    """Nobody waits for more than a few hundredths more than needed."""
     clock = FakeClock()
-    limiter = RateLimiter(rate, clock)
-    calls = math.ceil(rate) * 5
-    for _ in range(calls):
-        limiter.wait_for_turn()
-    assert clock.monotonic() <= 4 * 1.05 * math.ceil(rate) / rate
+    sent = send(RateLimiter(rate, clock), clock, 20)
+    assert gaps(sent) == pytest.approx([1.05 / rate] * 19)
 
 
 @pytest.mark.parametrize("rate", [1e-320, 1e-9, 1e9, 1e19, 1e308])
 def test_any_rate_that_a_setting_can_have_is_taken(rate: float) -> None:
-    """The first call never waits."""
+    """The first request never waits, nor does one after a rest of a century."""
     clock = FakeClock()
-    RateLimiter(rate, clock).wait_for_turn()
+    limiter = RateLimiter(rate, clock)
+    limiter.acquire()
+    if rate > 1:
+        clock.pass_by(10)
+        limiter.acquire()
     assert clock.waits == []
 
 
-@SOME
-@given(
-    rate=st.sampled_from([0.5, 1.0, 3.0, 100.0]),
-    holds=st.dictionaries(st.integers(0, 9), st.floats(0, 600), max_size=3),
-)
-def test_a_hold_keeps_every_call_back(rate: float, holds: dict[int, float]) -> None:
-    """None begins before the longest of the holds has passed."""
+def test_a_rest_earns_no_burst() -> None:
+    """After ten seconds without a request they're as far apart as ever."""
     clock = FakeClock()
-    limiter = RateLimiter(rate, clock)
-    held_until = 0.0
-    begun = []
-    for number in range(10):
-        if number in holds:
-            limiter.hold(holds[number])
-            held_until = max(held_until, clock.monotonic() + holds[number])
-        limiter.wait_for_turn()
-        begun.append(clock.monotonic())
-        assert begun[-1] >= held_until - ROUNDING
-    assert_paced(begun, rate)
+    limiter = RateLimiter(3, clock)
+    limiter.acquire()
+    clock.pass_by(10)
+    assert gaps(send(limiter, clock, 4)) == pytest.approx([0.35] * 3)
 
 
-def test_a_hold_keeps_those_back_who_wait_already() -> None:
-    """Four threads wait for their turns when a fifth is told to come back later."""
+def test_the_most_urgent_goes_first_and_then_whoever_came_first() -> None:
+    """What counts is how urgent a request is when a slot comes, not when it began to wait."""
     clock = SharedClock()
     limiter = RateLimiter(1, clock)
-    begun: list[float] = []
+    order: list[str] = []
+    urgencies = {"a": 1, "b": 1, "c": 0, "d": 5, "e": 1}
 
-    def ask() -> None:
-        limiter.wait_for_turn()
-        begun.append(clock.monotonic())
+    def asking_as(name: str) -> Callable[[], None]:
+        def ask() -> None:
+            priority.set(lambda: urgencies[name])
+            clock.wait("abcde".index(name) / 100)
+            limiter.acquire()
+            order.append(name)
 
-    def hold() -> None:
-        clock.wait(0.5)
-        limiter.hold(100)
+        return ask
 
-    clock.run(hold, *[ask] * 5)
-    assert begun[0] == 0.0
-    assert begun[1:] == pytest.approx([100.5 + number * MARGIN for number in range(4)])
+    def change() -> None:
+        clock.wait(1.5)
+        urgencies["d"] = -1
+
+    clock.run(*map(asking_as, "abcde"), change)
+    assert order == ["a", "c", "d", "b", "e"]
 
 
-def test_turns_come_in_the_order_in_which_they_are_asked_for() -> None:
-    """Otherwise one window would fall behind and end alone."""
+def test_nobody_waits_for_ever() -> None:
+    """Among equals each thread gets every sixth slot."""
     clock = SharedClock()
-    limiter = RateLimiter(2, clock)
+    limiter = RateLimiter(1, clock)
     order: list[int] = []
 
     def asking_as(number: int) -> Callable[[], None]:
         def ask() -> None:
             clock.wait(number / 100)
-            limiter.wait_for_turn()
-            order.append(number)
+            for _ in range(5):
+                limiter.acquire()
+                order.append(number)
 
         return ask
 
-    clock.run(*map(asking_as, [5, 1, 4, 7, 2, 6, 3]))
-    assert sorted(order[:2]) == [1, 2]
-    assert [sorted(order[first : first + 2]) for first in (2, 4, 6)] == [[3, 4], [5, 6], [7]]
+    clock.run(*map(asking_as, range(6)))
+    # The first of them gets the first slot, and is back before anyone else has come.
+    assert order[1:25] == [*range(6)] * 4
 
 
-def test_a_shorter_hold_does_not_shorten_a_longer_one() -> None:
-    """Gong may have told two threads different things."""
+def test_a_pause_keeps_every_thread_back_also_those_that_wait_already() -> None:
+    """Then they go on as far apart as before; a shorter pause doesn't shorten it."""
+    clock = SharedClock()
+    limiter = RateLimiter(1, clock)
+    sent: list[float] = []
+
+    def ask() -> None:
+        limiter.acquire()
+        sent.append(clock.monotonic())
+
+    def pause() -> None:
+        clock.wait(0.5)
+        limiter.pause(100)
+        limiter.pause(5)
+
+    clock.run(pause, *[ask] * 5)
+    assert sent == pytest.approx([0.0, *(100.5 + number * MARGIN for number in range(4))])
+
+
+def test_a_429_widens_the_spacing_and_good_responses_narrow_it_again() -> None:
+    """Down to where it began, and no further."""
     clock = FakeClock()
     limiter = RateLimiter(3, clock)
-    limiter.hold(50)
-    limiter.hold(5)
-    limiter.wait_for_turn()
-    assert clock.monotonic() == pytest.approx(50)
+    limiter.acquire()
+    limiter.refused(1)
+    assert gaps(send(limiter, clock, 3)) == pytest.approx([0.35 * WIDENING] * 2)
+    for _ in range(30):
+        limiter.succeeded()
+    assert 0.36 < gaps(send(limiter, clock, 2))[0] < 0.39
+    for _ in range(300):
+        limiter.succeeded()
+    assert gaps(send(limiter, clock, 3))[1:] == pytest.approx([0.35])
 
 
-def test_a_call_that_began_late_counts_from_then() -> None:
-    """It waited for its connection, so the next ones wait for it."""
+def test_several_429s_at_once_widen_the_spacing_once() -> None:
+    """They left at the same spacing, so together they say no more about it than one of them does."""
+    clock = SharedClock()
+    limiter = RateLimiter(3, clock)
+    sent: list[float] = []
+
+    def refused() -> None:
+        limiter.acquire()
+        clock.wait(5 - clock.monotonic())
+        limiter.refused(1)
+
+    def later() -> None:
+        clock.wait(20)
+        sent.extend(send(limiter, clock, 3))
+
+    clock.run(later, *[refused] * 5)
+    assert gaps(sent) == pytest.approx([0.35 * WIDENING] * 2)
+
+
+def test_the_spacing_has_an_upper_bound() -> None:
+    """A day of 429s doesn't leave the run with a request an hour."""
     clock = FakeClock()
-    limiter = RateLimiter(1, clock)
-    limiter.wait_for_turn()
-    clock.pass_by(0.4)
-    limiter.begin_late()
-    limiter.wait_for_turn()
-    assert clock.monotonic() == pytest.approx(0.4 + MARGIN)
+    limiter = RateLimiter(3, clock)
+    for _ in range(1_000):
+        limiter.acquire()
+        limiter.refused(0)
+    assert gaps(send(limiter, clock, 2)) == pytest.approx([3.5])
 
 
 def test_the_end_of_the_run_ends_the_wait() -> None:
-    """By the real clock: it is stopped before anybody waits, so nobody does."""
+    """By the real clock, which is stopped before anybody waits, so that nobody does."""
     clock = Clock()
     limiter = RateLimiter(0.001, clock)
-    limiter.wait_for_turn()
+    limiter.acquire()
     clock.stop()
-    with pytest.raises(RunStoppedError):
-        limiter.wait_for_turn()
+    with pytest.raises(CancelledError):
+        limiter.acquire()
 
 
-def test_the_end_of_the_run_wakes_those_who_wait() -> None:
-    """A turn that is hours away is given up."""
+def test_a_cancelled_request_takes_no_slot() -> None:
+    """The next one leaves as if it had never waited."""
     clock = FakeClock()
-    clock.on_wait = lambda _: clock.stop()
-    limiter = RateLimiter(0.001, clock)
-    limiter.wait_for_turn()
-    with pytest.raises(RunStoppedError):
-        limiter.wait_for_turn()
+    limiter = RateLimiter(1, clock)
+    limiter.acquire()
+    window = Cancellation()
+    window.cancel()
+    with window.bound(), pytest.raises(CancelledError):
+        limiter.acquire()
     assert clock.waits == []
+    assert send(limiter, clock, 1) == pytest.approx([MARGIN])

@@ -14,7 +14,7 @@ from support.given_settings import settings_of
 from support.properties import FEW
 from support.sandbox_asking import retries_of
 
-from tap_gong_activity.base.clock import RunStoppedError
+from tap_gong_activity.base.cancellation import CancelledError
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.base.stats import Tally
 from tap_gong_activity.gong.retries import Retries, TryAgainError
@@ -112,7 +112,7 @@ def test_a_held_try_waits_for_the_limiter_alone() -> None:
 
 def test_nothing_else_is_tried_again() -> None:
     """A refusal, a bug and the end of the run come through as they are."""
-    for error in (GongError("Refused", 400), ValueError("A bug"), RunStoppedError()):
+    for error in (GongError("Refused", 400), ValueError("A bug"), CancelledError()):
         calls: list[int] = []
 
         def fail(error: Exception = error, calls: list[int] = calls) -> None:
@@ -131,7 +131,7 @@ def test_the_end_of_the_run_ends_the_waits() -> None:
     clock, attempt = FakeClock(), Attempt()
     clock.on_wait = lambda _: clock.stop()
     retries, _, _ = retrying(clock)
-    with pytest.raises(RunStoppedError):
+    with pytest.raises(CancelledError):
         retries.call(attempt)
     assert attempt.calls == 1
 
