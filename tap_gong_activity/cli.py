@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import SingerSDKError
@@ -12,7 +12,7 @@ from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_gong_activity.base.errors import TapError, TerminatedError
+from tap_gong_activity.base.errors import TapError
 from tap_gong_activity.tap import TapGongActivity
 
 if sys.version_info >= (3, 12):
@@ -21,6 +21,8 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
@@ -41,31 +43,34 @@ class TapCommand(SingerCommand):
             # What the SDK needs for parquet batches, S3 or faker comes with the extras of those names.
             self.logger.error("The Python package %s, which these settings need, is not installed.", error.name)  # noqa: TRY400
             sys.exit(1)
-        except TerminatedError as ending:
-            _let_go_of_stdout()
-            self.logger.error("The run was ended by %s; the last STATE stands.", ending.signal_name)  # noqa: TRY400
-            raise
-        except SystemExit:
-            # How click ends. What is printed, a catalog say, may have a reader who has seen enough.
-            try:
-                sys.stdout.flush()
-            except BrokenPipeError:
-                _let_go_of_stdout()
-            raise
+
+    @override
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        # --discover and --about print while click still parses.
+        with _output_failures():
+            return super().make_context(*args, **kwargs)
 
     @override
     def invoke(self, ctx: click.Context) -> Any:
-        # Inside click's work, which would take a broken pipe for a reason to end without a word.
-        try:
+        with _output_failures():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            _let_go_of_stdout()
-            message = "The target has gone before the tap was done; its own messages say why."
-            raise TapError(message) from None
-        except OSError as error:
-            _let_go_of_stdout()
-            message = f"The tap can't go on, as the operating system refuses it something ({error})."
-            raise TapError(message) from None
+
+
+@contextmanager
+def _output_failures() -> Iterator[None]:
+    """Say what failed, inside click's work, which would take a closed pipe for a reason to end without a word.
+
+    Raises:
+        TapError: Instead of an OSError.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        message = "The target closed the pipe early; see its own log."
+        raise TapError(message) from None
+    except OSError as error:
+        message = f"The operating system refused the tap a read or write ({error})."
+        raise TapError(message) from None
 
 
 class CommandLine(TapGongActivity):
@@ -149,8 +154,3 @@ def _read_catalog(file: IO[str]) -> Catalog:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"The catalog file {file.name} is no Singer catalog ({type(error).__name__}: {error})."
         raise TapError(message) from None
-
-
-def _let_go_of_stdout() -> None:
-    """Keep Python from writing what is left for a target that does not read, when it flushes stdout at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

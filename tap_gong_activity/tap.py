@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
@@ -15,6 +14,7 @@ from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.singerlib import Catalog, MetadataMapping, StreamMetadata
 
+from tap_gong_activity.base import signals
 from tap_gong_activity.base.clock import Clock
 from tap_gong_activity.base.errors import SettingsError, TerminatedError
 from tap_gong_activity.base.stats import Tally
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
 
     from tap_gong_activity.gong.client import Credentials
     from tap_gong_activity.streams.activity import ActivityStream
-
-
-LONGEST_LAST_WRITE = 5.0
-"""Seconds for which a signal lets the lines that are being written become whole."""
 
 
 class TapGongActivity(Tap):
@@ -253,13 +249,4 @@ class TapGongActivity(Tap):
         The SDK writes the state again, perhaps in the middle of a row, and exits with 0, which tells an orchestrator
         that all is well.
         """
-        again = threading.Timer(LONGEST_LAST_WRITE, os.kill, (os.getpid(), signum))
-        again.daemon = True
-
-        def end() -> NoReturn:
-            again.cancel()
-            raise TerminatedError(signum)
-
-        self.message_writer.interrupt(end)
-        # Still here, so lines are being written, and the target may have stopped reading them.
-        again.start()
+        signals.handle(signum, frame)

@@ -13,19 +13,24 @@ from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaM
 
 from tap_gong_activity.singer.schemas import portable
 
+from tap_gong_activity.base.signals import deferred
+
 if sys.version_info >= (3, 12):
     from typing import override
 else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 GATHERED_BYTES = 65_536
 """How much is gathered before it is written; as much as a pipe takes on Linux."""
 
 ROWS_AT_ONCE = 1_000
 """How many rows are encoded before they are written; about half a megabyte."""
+
+MAX_LAST_WRITE_SECONDS = 5.0
+"""How long a signal lets the lines that are being written become whole."""
 
 _encoder = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number")
 
@@ -41,16 +46,14 @@ class _Record(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
 class MessageWriter(GenericSingerWriter[bytes, Message]):
     """Writes messages to stdout.
 
-    Rows are gathered; every other message is written at once, together with the rows before it. An interruption never
-    leaves half a line, as a target could not read what follows.
+    Rows are gathered; every other message is written at once, together with the rows before it. A signal never leaves
+    half a line, as a target could not read what follows.
     """
 
     def __init__(self) -> None:
         """Begin with nothing gathered."""
         super().__init__()
         self._gathered = bytearray()
-        self._writing = False
-        self._interruption: Callable[[], None] | None = None
 
     @override
     def serialize_message(self, message: Message) -> bytes:
@@ -85,25 +88,9 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             BrokenPipeError: If the target has gone.
         """
         gathered, self._gathered = self._gathered, bytearray()
-        self._writing = True
-        try:
+        with deferred(MAX_LAST_WRITE_SECONDS):
             left = memoryview(gathered)
             while left:
                 # With PYTHONUNBUFFERED it takes a part only, where a signal comes in between.
                 left = left[sys.stdout.buffer.write(left) :]
             sys.stdout.buffer.flush()
-        finally:
-            self._writing = False
-            interruption, self._interruption = self._interruption, None
-            if interruption is not None:
-                interruption()
-
-    def interrupt(self, interruption: Callable[[], None]) -> None:
-        """Call `interruption`, which raises, now or as soon as the lines that are being written are whole.
-
-        A second call does not wait, for a target that has stopped reading.
-        """
-        if self._writing and self._interruption is None:
-            self._interruption = interruption
-        else:
-            interruption()

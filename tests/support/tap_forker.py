@@ -13,7 +13,10 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from tap_gong_activity import cli, tap
+from tap_gong_activity import cli
+from tap_gong_activity.base import signals
+from tap_gong_activity.ending import run_to_the_end
+from tap_gong_activity.singer import writer
 
 
 def main() -> None:
@@ -48,9 +51,9 @@ def become_the_tap(order: dict[str, Any]) -> NoReturn:
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.argv = ["tap-gong-activity", *order["arguments"]]
-    tap.LONGEST_LAST_WRITE = order["last_write"]
-    cli.CommandLine.cli()
-    sys.exit(0)
+    writer.MAX_LAST_WRITE_SECONDS = order["last_write"]
+    signals.install()
+    run_to_the_end(cli.CommandLine.cli)
 
 
 if __name__ == "__main__":

@@ -71,13 +71,6 @@ class TapProcess:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.number, number)
 
-    def send_until_it_ends(self, number: signal.Signals) -> None:
-        """Send a signal again and again, as somebody does who is in a hurry."""
-        with contextlib.suppress(ProcessLookupError):
-            while True:
-                os.kill(self.number, number)
-                time.sleep(0.02)
-
     def stop_reading(self) -> None:
         """Close the pipe, as a target that dies."""
         if self._pipe is not None:

@@ -22,6 +22,7 @@ from singer_sdk.singerlib import Catalog, RecordMessage
 from singer_sdk.tap_base import CliTestOptionValue
 from support.given_settings import CONFIG
 from support.sandbox_asking import COMPANY, TODAY
+from support.signal_state import no_signal_received
 from support.taps import tap_of
 
 from tap_gong_activity.base.errors import SettingsError, TerminatedError
@@ -215,7 +216,7 @@ def test_the_sdk_hands_signals_to_the_tap() -> None:
             handler = signal.getsignal(number)
             assert handler == tap._handle_termination  # noqa: SLF001 (a seam)
             assert callable(handler)
-            with pytest.raises(TerminatedError) as caught:
+            with no_signal_received(), pytest.raises(TerminatedError) as caught:
                 handler(number, None)
             assert caught.value.code == 128 + number
 

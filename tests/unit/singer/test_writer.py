@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -18,7 +19,10 @@ from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
 from singer_sdk.singerlib.encoding.simple import SimpleSingerWriter
 from support import gong_example
 from support.properties import FEW
+from support.signal_state import no_signal_received
 
+from tap_gong_activity.base import signals
+from tap_gong_activity.base.errors import TerminatedError
 from tap_gong_activity.extract.activity_rows import Row, RowReader
 from tap_gong_activity.singer.writer import GATHERED_BYTES, ROWS_AT_ONCE, MessageWriter
 
@@ -26,15 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NOW = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
-
-
-class EndedError(SystemExit):
-    """A signal came."""
-
-
-def end() -> NoReturn:
-    """End the run, as a signal does."""
-    raise EndedError
 
 
 class Pipe:
@@ -186,57 +181,15 @@ def test_nothing_is_lost_where_the_pipe_takes_only_a_part(counts: list[int], mos
     ]
 
 
-def test_an_interruption_between_writes_is_at_once() -> None:
-    """Rows that were only gathered stay behind; no STATE has spoken of them."""
-    with piped() as pipe:
-        writer = MessageWriter()
-        writer.write_message(record_of(rows_of(1)[0]))
-        with pytest.raises(EndedError):
-            writer.interrupt(end)
-        assert pipe.writes == []
-
-
 @pytest.mark.parametrize("most", [1, 50, 10**9])
-def test_an_interruption_in_a_write_waits_until_the_lines_are_whole(most: int) -> None:
-    """A target could not read half a line."""
-    with piped(most) as pipe:
-        writer = MessageWriter()
-
-        def interrupt_once() -> None:
-            pipe.during_write = lambda: None
-            writer.interrupt(end)
-
-        pipe.during_write = interrupt_once
-        with pytest.raises(EndedError):
-            writer.write_rows("activity_by_day", rows_of(3))
+def test_a_signal_in_a_write_waits_until_the_lines_are_whole(most: int) -> None:
+    """Also where it's repeated, because a target can't read half a line."""
+    with piped(most) as pipe, no_signal_received():
+        pipe.during_write = lambda: signals.handle(signal.SIGTERM)
+        with pytest.raises(TerminatedError):
+            MessageWriter().write_rows("activity_by_day", rows_of(3))
         assert [json.loads(line)["record"]["user_id"] for line in pipe.written.splitlines()] == ["0", "1", "2"]
         assert pipe.written.endswith(b"\n")
-
-
-def test_a_second_interruption_does_not_wait() -> None:
-    """The target may have stopped reading."""
-    with piped(10) as pipe:
-        writer = MessageWriter()
-        pipe.during_write = lambda: writer.interrupt(end)
-        with pytest.raises(EndedError):
-            writer.write_rows("activity_by_day", rows_of(3))
-        assert len(pipe.writes) == 2
-
-
-def test_an_interruption_happens_once() -> None:
-    """What is written after it goes out as before."""
-    with piped() as pipe:
-        writer = MessageWriter()
-
-        def interrupt_once() -> None:
-            pipe.during_write = lambda: None
-            writer.interrupt(end)
-
-        pipe.during_write = interrupt_once
-        with pytest.raises(EndedError):
-            writer.write_message(StateMessage({}))
-        writer.write_message(StateMessage({}))
-        assert len(pipe.writes) == 2
 
 
 def test_a_target_that_has_gone_is_told_as_such() -> None:

@@ -1,0 +1,104 @@
+"""How the process ends: with the status that was promised, and one sentence for everything a user can fix."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from tap_gong_activity.base import signals
+from tap_gong_activity.base.errors import TerminatedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NO_MORE = (
+    "There is no more %s for the tap: lower max_parallel_windows or periods_per_window, or raise the machine's limits."
+)
+
+_logger = logging.getLogger("tap-gong-activity")
+
+
+def run_to_the_end(command: Callable[[], object]) -> NoReturn:
+    """Call `command` and end the process with the status that it exits with, without Python's exit handlers."""
+    status = 1
+    try:
+        _open_standard_streams()
+        status = _status_of(command)
+    except TerminatedError as ending:
+        signals.stop_raising()  # also the same one, which is repeated until here
+        _logger.error("The run was ended by %s; the next run resumes from the last STATE.", ending.signal_name)  # noqa: TRY400 - a sentence, no traceback
+    finally:
+        signals.stop_raising()
+        logging.shutdown()
+        signals.leave(status)
+
+
+def _status_of(command: Callable[[], object]) -> int:
+    if sys.stdout is None:
+        return _failed("Standard output is closed, but it's where the tap writes its messages.")
+    try:
+        command()
+    except TerminatedError:
+        raise
+    except SystemExit as ending:
+        if isinstance(ending.code, str):
+            return _failed(ending.code)
+        status = ending.code or 0
+    except BaseException as error:  # noqa: BLE001 - the process ends here
+        return _status_of_failure(error)
+    else:
+        status = 0
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return status or _status_of_failure(error)
+    return status
+
+
+def _status_of_failure(error: BaseException) -> int:
+    """Say in one sentence what a user can fix; anything else is a bug, whose traceback is wanted."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "annot allocate memory" in text or "failed to map segment" in text:
+        return _failed(_NO_MORE, "memory")
+    if isinstance(error, RuntimeError) and "can't start new thread" in text:
+        return _failed(_NO_MORE, "threads")
+    if isinstance(error, BrokenPipeError):
+        return _failed("Standard output was closed before everything was written to it.")
+    if isinstance(error, OSError):
+        return _failed("The operating system refused a read or write (%s).", error.strerror or type(error).__name__)
+    sys.excepthook(type(error), error, error.__traceback__)
+    return 1
+
+
+def _failed(sentence: str, *values: object) -> int:
+    try:
+        _logger.error(sentence, *values)
+    except MemoryError:
+        os.write(2, (sentence % values if values else sentence).encode() + b"\n")
+    return 1
+
+
+def _open_standard_streams() -> None:
+    """Keep a file from getting the number of a standard stream that is closed, and ignore a stderr that is full."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stdin, stdout and stderr
+        pass
+    os.close(opened)
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(_ForgivingFile(2, "w", closefd=False)),
+        encoding=getattr(sys.stderr, "encoding", "utf-8"),
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
+class _ForgivingFile(io.FileIO):
+    """A file that takes what is written to it, whether there is room for it or not."""
+
+    def write(self, data: bytes) -> int:  # type: ignore[override] # FileIO's takes any buffer
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return len(data)
