@@ -11,9 +11,8 @@ from singer_sdk.contrib.msgspec import enc_hook
 from singer_sdk.io_base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
 
-from tap_gong_activity.singer.schemas import portable
-
 from tap_gong_activity.base.signals import deferred
+from tap_gong_activity.singer.schemas import portable
 
 if sys.version_info >= (3, 12):
     from typing import override
