@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from gong_sandbox import Sandbox
-    from gong_sandbox.answers import Answer
     from gong_sandbox.exchanges import Exchange
+    from gong_sandbox.responses import Response
     from support.tap_processes import TapProcess
 
 WINDOWS = {
@@ -261,9 +261,9 @@ class Noticed(Effect):
 
     event: threading.Event
 
-    def apply(self, answer: Answer, exchange: Exchange) -> Answer:  # noqa: ARG002 - whichever it is
+    def apply(self, response: Response, exchange: Exchange) -> Response:  # noqa: ARG002 - whichever it is
         self.event.set()
-        return answer
+        return response
 
 
 @pytest.mark.parametrize("how", ENDING_SIGNALS)

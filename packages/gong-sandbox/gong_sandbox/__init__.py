@@ -10,6 +10,7 @@ from gong_sandbox.clocks import Clock, HandClock
 from gong_sandbox.company import Company, Row, UserActivity
 from gong_sandbox.effects import Mutation, Status
 from gong_sandbox.faults import Fault, FaultNotUnderstoodError, parse_fault
+from gong_sandbox.profiles import Profile
 from gong_sandbox.request_log import RequestRecord
 from gong_sandbox.sandbox import Sandbox
 
@@ -21,6 +22,7 @@ __all__ = [
     "FaultNotUnderstoodError",
     "HandClock",
     "Mutation",
+    "Profile",
     "RequestRecord",
     "Row",
     "Sandbox",

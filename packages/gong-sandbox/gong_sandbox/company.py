@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from gong_sandbox.activity import COUNTERS, Activity
 from gong_sandbox.people import User, hire
 from gong_sandbox.periods import Period, periods_between
+from gong_sandbox.profiles import Profile, profiles_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -57,7 +58,8 @@ class Company:
         """
         self.zone = ZoneInfo(zone)
         self.users = hire(size, self.zone, str(seed))
-        self._activity = Activity(self.users, str(seed))
+        self._seed = str(seed)
+        self._activity = Activity(self.users, self._seed)
         self._all_activity = lru_cache(KEPT_RANGES)(self._find_activity)
         self._finding = Lock()
 
@@ -128,6 +130,11 @@ class Company:
             for user, periods, all_counters in found
             for period, counters in zip(periods, all_counters, strict=True)
         ]
+
+    def profiles(self, day: date, *, include_avatars: bool = False) -> list[Profile]:
+        """Return the users as `GET /v2/users` lists them on `day`, in the company's time zone."""
+        profiles = profiles_on(day, self.users, self._seed)
+        return [profile for profile in profiles if include_avatars or not profile.is_avatar]
 
     def _find_activity(self, aggregation_period: str, from_date: date, to_date: date) -> list[UserActivity]:
         periods = periods_between(aggregation_period, from_date, to_date)

@@ -1,4 +1,4 @@
-"""Who may call: an access key, a bearer token, and the scope that the endpoint needs."""
+"""Who may call: an access key, a bearer token, and the scope that each endpoint requires."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-UNKNOWN_CALLER = "The access key, its secret or the token is missing, wrong or no longer valid"
-# Recorded against Gong: a missing scope answers 401, not 403, in these words.
-MISSING_SCOPE = "You don't have permission to use 'api:stats:user-actions' in your app."
+SCOPES = {"activity": "api:stats:user-actions", "users": "api:users:read"}
+"""The scope that each endpoint requires."""
+
+WRONG_CREDENTIALS = "The access key, its secret or the token is missing, wrong or no longer valid"
 
 
 @dataclass(frozen=True)
@@ -22,28 +23,31 @@ class Credentials:
     Attributes:
         access_key: The user name of HTTP Basic.
         access_key_secret: The password of HTTP Basic.
-        token_is_valid: Tells whether a bearer token is good now.
-        has_scope: Whether good credentials come with the endpoint's scope.
+        token_is_valid: Returns whether a bearer token is valid now.
+        endpoints: The endpoints whose scope comes with the credentials.
     """
 
     access_key: str
     access_key_secret: str
     token_is_valid: Callable[[str], bool]
-    has_scope: bool = True
+    endpoints: Collection[str]
 
-    def objection(self, authorization: str | None) -> str | None:
-        """Say what is wrong with the Authorization header, if something is."""
+    def error(self, authorization: str | None, endpoint: str) -> str | None:
+        """Return why a call with this Authorization header is refused, or None if it isn't."""
         scheme, _, presented = (authorization or "").partition(" ")
         if scheme.lower() == "basic":
             known = is_basic(presented, self.access_key, self.access_key_secret)
         else:
             known = scheme.lower() == "bearer" and self.token_is_valid(presented.strip())
         if not known:
-            return UNKNOWN_CALLER
-        return None if self.has_scope else MISSING_SCOPE
+            return WRONG_CREDENTIALS
+        if endpoint in self.endpoints:
+            return None
+        # As recorded against Gong: a missing scope is a 401, not a 403.
+        return f"You don't have permission to use '{SCOPES[endpoint]}' in your app."
 
 
 def is_basic(presented: str, name: str, password: str) -> bool:
-    """Tell whether what follows `Basic` in a header is this name and password."""
+    """Return whether the rest of a `Basic` header is this name and password."""
     expected = base64.b64encode(f"{name}:{password}".encode())
     return hmac.compare_digest(presented.strip().encode(), expected)

@@ -1,4 +1,4 @@
-"""Cursors: signed, short-lived, and good for one body only."""
+"""Cursors: signed, short-lived, and valid for one request only."""
 
 from __future__ import annotations
 
@@ -17,65 +17,65 @@ ALGORITHM = {"alg": "HS256"}
 
 
 class CursorRefusedError(ValueError):
-    """A cursor cannot be used; the message says why."""
+    """A cursor that can't be used; the message says why."""
 
 
 class Cursors:
-    """Issues cursors and reads them again."""
+    """Issues and verifies cursors."""
 
     def __init__(self, clock: Clock, lifetime: float) -> None:
-        """Issue cursors that are good for `lifetime` seconds of `clock`."""
+        """Issue cursors that are valid for `lifetime` seconds of `clock`."""
         self._clock = clock
         self._lifetime = lifetime
         self._key = secrets.token_bytes(32)
         self._numbers = itertools.count()
         self._origins: dict[str, str] = {}
 
-    def issue(self, page: int, body: dict[str, Any]) -> str:
-        """Give a cursor, never the same twice, to page `page` (from 0) of what `body` asks for."""
+    def issue(self, page: int, request: dict[str, Any]) -> str:
+        """Return a new, unique cursor to page `page` (from 0) of `request`, its body or its query."""
         claims = {
             "page": page,
             "exp": self._clock.seconds() + self._lifetime,
-            "body": _digest(body),
+            "request": _digest(request),
             "jti": next(self._numbers),
         }
         signed = f"{_encode(ALGORITHM)}.{_encode(claims)}"
         cursor = f"{signed}.{self._signature(signed)}"
-        if "cursor" in body:
-            self._origins[cursor] = body["cursor"]
+        if "cursor" in request:
+            self._origins[cursor] = request["cursor"]
         return cursor
 
-    def read(self, cursor: str, body: dict[str, Any]) -> int:
-        """Give the page (from 0) that `cursor` leads to.
+    def read(self, cursor: str, request: dict[str, Any]) -> int:
+        """Return the page (from 0) that `cursor` points to.
 
         Raises:
-            CursorRefusedError: It is forged, has expired, or belongs to another body.
+            CursorRefusedError: It's forged, has expired, or belongs to another request.
         """
         claims = self._claims(cursor)
         if claims["exp"] <= self._clock.seconds():
-            msg = "The cursor has expired"
-            raise CursorRefusedError(msg)
-        if claims["body"] != _digest(body):
-            msg = "The cursor belongs to another request: repeat the same body with it"
-            raise CursorRefusedError(msg)
+            message = "The cursor has expired"
+            raise CursorRefusedError(message)
+        if claims["request"] != _digest(request):
+            message = "The cursor belongs to another request: repeat the same request with it"
+            raise CursorRefusedError(message)
         return int(claims["page"])
 
     def page(self, cursor: object) -> int | None:
-        """Give the page that `cursor` was issued for, expired or not, or None if it was never issued here."""
+        """Return the page that `cursor` was issued for, even if it has expired; None if it wasn't issued here."""
         try:
             return int(self._claims(str(cursor))["page"])
         except CursorRefusedError:
             return None
 
     def origin(self, cursor: object) -> str | None:
-        """Give the cursor that was sent to get `cursor`, if there was one."""
+        """Return the cursor of the request that `cursor` was issued in response to, if it had one."""
         return self._origins.get(str(cursor))
 
     def _claims(self, cursor: str) -> dict[str, Any]:
         signed, _, signature = cursor.rpartition(".")
         if not hmac.compare_digest(self._signature(signed).encode(), signature.encode(errors="replace")):
-            msg = "The cursor is invalid"
-            raise CursorRefusedError(msg)
+            message = "The cursor is invalid"
+            raise CursorRefusedError(message)
         claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(signed.split(".")[1] + "=="))
         return claims
 
@@ -83,9 +83,9 @@ class Cursors:
         return _base64(hmac.digest(self._key, signed.encode(errors="replace"), "sha256"))
 
 
-def _digest(body: dict[str, Any]) -> str:
-    asked = {name: value for name, value in body.items() if name != "cursor"}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+def _digest(request: dict[str, Any]) -> str:
+    repeated = {name: value for name, value in request.items() if name != "cursor"}
+    return hashlib.sha256(json.dumps(repeated, sort_keys=True).encode()).hexdigest()
 
 
 def _encode(claims: dict[str, Any]) -> str:

@@ -1,72 +1,103 @@
-"""The pages of one request's answer, as Gong lays them out."""
+"""The records that a request matches, in pages laid out like Gong's."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gong_sandbox.activity import COUNTERS
-from gong_sandbox.answers import request_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from gong_sandbox.company import Company, UserActivity
     from gong_sandbox.cursors import Cursors
-    from gong_sandbox.rules import Query
+    from gong_sandbox.profiles import Profile
 
 
-class Pages:
-    """What the company holds for a query, in pages of some users each.
+class Listing(NamedTuple):
+    """The records that a request matches.
 
     Attributes:
-        total: The number of users on all pages.
+        array: Name of the array that holds them.
+        records: The records of all pages.
+        to_json: Converts one of them to what Gong returns.
+        request: The body or the query, for which cursors are issued.
+        cursors: Issues the cursors.
+        page_size: Number of records in a page.
     """
 
-    def __init__(self, company: Company, query: Query, body: dict[str, Any], cursors: Cursors, page_size: int) -> None:
-        """Look up what `query`, as it stands in `body`, asks for."""
-        self._body = body
-        self._cursors = cursors
-        self._page_size = page_size
-        self._found = company.activity(
-            query.aggregation_period,
-            query.from_date,
-            query.to_date,
-            user_ids=query.user_ids,
-            created_from=query.created_from,
-            created_to=query.created_to,
-        )
-        self.total = len(self._found)
-        # Every user has the same periods.
-        self._dates = [
-            {name: company.midnight(day).isoformat() for name, day in zip(("fromDate", "toDate"), period, strict=True)}
-            for period in (self._found[0].periods if self._found else ())
-        ]
+    array: str
+    records: Sequence[Any]
+    to_json: Callable[[Any], dict[str, Any]]
+    request: dict[str, Any]
+    cursors: Cursors
+    page_size: int
 
     def page(self, number: int) -> dict[str, Any]:
-        """Give page `number`, from 0."""
-        users = self.users(number)
+        """Return page `number`, from 0."""
+        found = self.page_records(number)
         records: dict[str, Any] = {
-            "totalRecords": self.total,
-            "currentPageSize": len(users),
+            "totalRecords": len(self.records),
+            "currentPageSize": len(found),
             "currentPageNumber": number,
         }
-        if (number + 1) * self._page_size < self.total:
+        if (number + 1) * self.page_size < len(self.records):
             records["cursor"] = self.cursor(number + 1)
-        return {"requestId": request_id(), "records": records, "usersAggregateActivity": users}
+        return {"records": records, self.array: found}
 
-    def users(self, number: int) -> list[dict[str, Any]]:
-        """Give the users of page `number`."""
-        first = number * self._page_size
-        return [self._user(found) for found in self._found[first : first + self._page_size]]
+    def page_records(self, number: int) -> list[dict[str, Any]]:
+        """Return the records of page `number`."""
+        first = number * self.page_size
+        return [self.to_json(record) for record in self.records[first : first + self.page_size]]
 
     def cursor(self, number: int) -> str:
-        """Give a new cursor to page `number`."""
-        return self._cursors.issue(number, self._body)
+        """Return a new cursor to page `number`."""
+        return self.cursors.issue(number, self.request)
 
-    def _user(self, found: UserActivity) -> dict[str, Any]:
+
+def activity_to_json(company: Company, activity: Sequence[UserActivity]) -> Callable[[UserActivity], dict[str, Any]]:
+    """Return a function that converts any of `activity`, whose users all have the same periods."""
+    dates = [
+        {name: company.midnight(day).isoformat() for name, day in zip(("fromDate", "toDate"), period, strict=True)}
+        for period in (activity[0].periods if activity else ())
+    ]
+
+    def to_json(found: UserActivity) -> dict[str, Any]:
         return {
             "userId": found.user.user_id,
             "userEmailAddress": found.user.email_address,
             "userAggregateActivity": [
-                {**dict(zip(COUNTERS, counters, strict=True)), **dates}
-                for counters, dates in zip(found.counters, self._dates, strict=True)
+                {**dict(zip(COUNTERS, counters, strict=True)), **period}
+                for counters, period in zip(found.counters, dates, strict=True)
             ],
         }
+
+    return to_json
+
+
+def profile_to_json(company: Company) -> Callable[[Profile], dict[str, Any]]:
+    """Return a function that converts a user's profile, with the personal details that Gong documents."""
+
+    def to_json(profile: Profile) -> dict[str, Any]:
+        handle = f"{profile.first_name}-{profile.last_name}".lower()
+        return {
+            "id": profile.user_id,
+            "emailAddress": profile.email_address,
+            "created": profile.created.astimezone(company.zone).isoformat(),
+            "active": profile.is_active,
+            "emailAliases": list(profile.email_aliases),
+            "trustedEmailAddress": profile.email_address,
+            "firstName": profile.first_name,
+            "lastName": profile.last_name,
+            "title": profile.title,
+            "phoneNumber": None,
+            "extension": None,
+            "personalMeetingUrls": [f"https://meet.example.com/{handle}"],
+            "settings": dict(profile.settings),
+            "managerId": profile.manager_id,
+            "meetingConsentPageUrl": f"https://join.example.com/{handle}",
+            "conferencingProviders": ["zoom"],
+            "spokenLanguages": [{"language": "en-US", "primary": True}],
+        }
+
+    return to_json

@@ -1,4 +1,4 @@
-"""The users of the company: who they are, in which team, from when to when."""
+"""The users of the company: their accounts, teams and roles, and when they come and go."""
 
 from __future__ import annotations
 
@@ -14,39 +14,44 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from zoneinfo import ZoneInfo
 
-#: Nobody has done anything before.
 FOUNDED = date(2015, 1, 5)
+"""First day with any activity."""
+
 HIRING_YEARS = 10
 TEAM_SIZE = 8
 
-# Every so many accounts there is one of a kind that a client has to cope with, so that small companies have them too.
+# One account in so many is of a kind that clients must cope with, so that small companies have them too.
 IDLE_EVERY = 9
 WITHOUT_EMAIL_EVERY = 10
 HUGE_ID_EVERY = 4
 LEAVING_EVERY = 6
 
-# Names are put together from syllables, and stand at domains that are reserved for examples (RFC 2606).
+# Names are made of syllables; the domains are reserved for examples (RFC 2606).
 SYLLABLES = ("ba", "du", "fe", "gro", "ki", "lom", "mu", "nev", "or", "pil", "qua", "ris", "sto", "tev", "ul", "zam")
 DOMAINS = ("example.com", "example.com", "example.org", "sales.example.net")
 
 
 @dataclass(frozen=True)
 class User:
-    """An account at Gong.
+    """A Gong account.
 
     Attributes:
-        number: The place among the company's users, from 0.
+        number: Position among the company's users, from 0.
         user_id: 17 to 20 digits; more than 2**63 for some.
+        first_name: Given name.
+        last_name: Family name.
         email_address: None for some accounts.
-        created: The instant at which the account was made, in UTC.
-        first_day: The first day, in the company's time zone, on which the user may have done something.
-        day_after_last: The first day on which the user is gone, or None.
-        team: The number of the user's team.
-        role: `manager`, `seller`, `listener`, or `idle` for an account that never does anything.
+        created: Instant at which the account was created, in UTC.
+        first_day: First day with possible activity, in the company's time zone.
+        day_after_last: First day after the user left, or None.
+        team: Number of the user's team.
+        role: `manager`, `seller`, `listener`, or `idle` for an account that never has activity.
     """
 
     number: int
     user_id: str
+    first_name: str
+    last_name: str
     email_address: str | None
     created: datetime
     first_day: date
@@ -55,20 +60,21 @@ class User:
     role: str
 
     def works_on(self, day: date) -> bool:
-        """Tell whether the user is one of the company's active people on `day`."""
+        """Return whether the user can have activity on `day`."""
         return (
             self.role != "idle" and self.first_day <= day and (self.day_after_last is None or day < self.day_after_last)
         )
 
 
 def hire(size: int, zone: ZoneInfo, seed: str) -> tuple[User, ...]:
-    """Invent `size` users of a company in `zone`; the same `seed` gives the same people."""
+    """Invent `size` users of a company in `zone`; the same `seed` returns the same people."""
     users: list[User] = []
     taken: set[str] = set()
     for number in range(size):
         chance = Chance(seed, "user", number)
         user_id = _unused(taken, partial(_user_id, chance, number))
         email_address = _unused(taken, partial(_email_address, chance))
+        first_name, last_name = email_address.partition("@")[0].split(".")
         created = _created(chance, number)
         first_day = created.astimezone(zone).date() + ONE_DAY
         leaves = number % LEAVING_EVERY == LEAVING_EVERY - 1
@@ -76,6 +82,8 @@ def hire(size: int, zone: ZoneInfo, seed: str) -> tuple[User, ...]:
             User(
                 number=number,
                 user_id=user_id,
+                first_name=first_name.capitalize(),
+                last_name=last_name.capitalize(),
                 email_address=None if number % WITHOUT_EMAIL_EVERY == WITHOUT_EMAIL_EVERY - 1 else email_address,
                 created=created,
                 first_day=first_day,
@@ -109,8 +117,8 @@ def _email_address(chance: Chance) -> str:
 
 def _created(chance: Chance, number: int) -> datetime:
     founded = datetime(FOUNDED.year, FOUNDED.month, FOUNDED.day, tzinfo=timezone.utc)
-    # Half of every ten are there from the first week; the others are hired over the years.
-    days = chance.below(5) if number % 10 < 5 else chance.below(365 * HIRING_YEARS)  # noqa: PLR2004 (half of ten)
+    # Half of every ten join in the first week, the others over the years.
+    days = chance.below(5) if number % 10 < 5 else chance.below(365 * HIRING_YEARS)  # noqa: PLR2004 - half of ten
     return founded + timedelta(days=days, seconds=chance.below(86_400))
 
 

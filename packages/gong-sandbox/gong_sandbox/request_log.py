@@ -1,33 +1,35 @@
-"""What was asked of the sandbox and what it answered; never a credential."""
+"""The requests that were received and how they were responded to, without credentials."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from threading import Lock
-from typing import Any, TextIO
+from typing import IO, Any
 
 
 @dataclass(frozen=True)
 class RequestRecord:
-    """One request and its answer. Neither headers nor the query of the URL are kept: they hold credentials.
+    """A request and its response, without headers or the query of token requests, which hold credentials.
 
     Attributes:
-        number: The place among all requests, from 1.
-        at: When it arrived, in UTC.
-        seconds: The same on a clock that never goes backwards.
-        method: HTTP's method.
-        path: The path without the query.
-        body: The JSON that was sent, or None where it was none.
-        status: The status answered, or None where nothing was answered.
-        errors: The errors of Gong's envelope, where it was answered.
-        retry_after: The Retry-After header that was answered, or None.
-        page: The number of the page that was answered (from 0), or None.
-        users: How many users the answer held; 0 where it was not sent to its end.
-        items: How many periods of users the answer held, likewise.
-        faults: The faults that changed the answer.
-        violation: Whether the caller had been told to wait and did not.
+        number: Position among all requests, from 1.
+        at: Instant of arrival, in UTC.
+        seconds: The same on a monotonic clock.
+        method: HTTP method.
+        path: Path without the query.
+        query: The query's parameters, for `/v2/users` only.
+        body: The body's JSON, or None if it has none.
+        status: Status of the response, or None if there was no response.
+        errors: The errors in Gong's envelope.
+        retry_after: The Retry-After header of the response, or None.
+        page: Number of the page in the response (from 0), or None.
+        users: Number of users in the response; 0 if it was truncated.
+        items: Number of periods in the response, likewise.
+        faults: The faults that affected the response.
+        violation: Whether the client had been told to wait and didn't.
     """
 
     number: int
@@ -35,6 +37,7 @@ class RequestRecord:
     seconds: float
     method: str
     path: str
+    query: dict[str, str]
     body: Any
     status: int | None
     errors: list[str]
@@ -47,10 +50,9 @@ class RequestRecord:
 
 
 class RequestLog:
-    """Keeps the records, and writes each to a file as a line of JSON if there is one."""
+    """Keeps the records, and writes each as a line of JSON to an unbuffered file, if there is one."""
 
-    def __init__(self, file: TextIO | None = None) -> None:
-        """Keep records in memory, and in `file`."""
+    def __init__(self, file: IO[bytes] | None = None) -> None:
         self._records: list[RequestRecord] = []
         self._file = file
         self._writing = Lock()
@@ -59,12 +61,17 @@ class RequestLog:
         """Keep a record."""
         with self._writing:
             self._records.append(record)
-            if self._file is not None:
-                self._file.write(json.dumps(asdict(record), default=datetime.isoformat) + "\n")
-                self._file.flush()
+            if self._file is None:
+                return
+            try:
+                self._file.write(json.dumps(asdict(record), default=datetime.isoformat).encode() + b"\n")
+            except OSError as error:
+                # The client still gets its response: a full disk is no fault of Gong's.
+                os.write(2, f"gong-sandbox: cannot write the request log: {error.strerror}\n".encode())
+                self._file = None
 
     @property
     def records(self) -> list[RequestRecord]:
-        """The records so far, in the order in which they were answered."""
+        """The records so far, in the order of the responses."""
         with self._writing:
             return list(self._records)

@@ -1,4 +1,4 @@
-"""What the body of a request may hold, after Gong's page for the endpoint."""
+"""What a request's body or query may hold, as Gong documents it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gong_sandbox.periods import PERIOD_OF_DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 
 BODY_FIELDS = {"cursor", "filter", "aggregationPeriod"}
 FILTER_FIELDS = {"fromDate", "toDate", "createdFromDateTime", "createdToDateTime", "userIds"}
+USERS_PARAMETERS = {"cursor", "includeAvatars"}
+
+# As recorded against Gong.
+PARSE_ERROR = "Json parse error"
+REQUIRED = {"filter.fromDate": "may not be null", "filter.toDate": "may not be null"}
+MUST_NOT_BE_NULL = "must not be null"
 
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DATE_TIME = re.compile(
@@ -26,22 +32,21 @@ DATE_TIME = re.compile(
 USER_ID = re.compile(r"[0-9]{1,20}")
 
 
-class BodyRefusedError(ValueError):
-    """A body breaks the rules.
+class InvalidRequestError(ValueError):
+    """A request that breaks rules.
 
     Attributes:
-        errors: A sentence for each rule that it breaks.
+        errors: A sentence per broken rule.
     """
 
     def __init__(self, *errors: str) -> None:
-        """Take the sentences."""
         super().__init__(*errors)
         self.errors = errors
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a body asks for; the dates are in the company's time zone, `to_date` is exclusive."""
+    """A request for activity; the dates are in the company's time zone, `to_date` is exclusive."""
 
     aggregation_period: str
     from_date: date
@@ -52,90 +57,103 @@ class Query:
     cursor: str | None
 
 
-def read_json(body: bytes) -> Any:  # noqa: ANN401 (whatever the client sent)
-    """Give the JSON that the body holds.
+def read_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Parse the body.
 
     Raises:
-        BodyRefusedError: It holds none.
+        InvalidRequestError: It isn't valid JSON.
     """
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        msg = "The request body is not valid JSON"
-        raise BodyRefusedError(msg) from None
+        raise InvalidRequestError(PARSE_ERROR) from None
 
 
 def read_query(document: object, today: date) -> Query:
     """Check a body against every rule; `today` is the company's current day.
 
     Raises:
-        BodyRefusedError: It breaks some.
+        InvalidRequestError: It breaks some.
     """
     if not isinstance(document, dict):
-        msg = "The request body must be a JSON object"
-        raise BodyRefusedError(msg)
+        raise InvalidRequestError(PARSE_ERROR)
+    # Gong refuses what can't be parsed before it checks anything else.
+    if document.get("aggregationPeriod") not in [None, *PERIOD_OF_DAY]:
+        raise InvalidRequestError(PARSE_ERROR)
     body = _Fields(document, "", BODY_FIELDS)
     cursor = body.read("cursor", _text)
-    aggregation_period = body.read("aggregationPeriod", _aggregation_period, required=True)
+    aggregation_period = body.read("aggregationPeriod", _text, required=True)
     filters = _Fields(body.read("filter", _object, required=True), "filter.", FILTER_FIELDS)
     from_date = filters.read("fromDate", _date, required=True)
     to_date = filters.read("toDate", _date, required=True)
     if from_date and to_date and from_date > to_date:
-        filters.errors.append("filter.fromDate must not be after filter.toDate")
+        filters.errors.append("filter.fromDate: must not be after filter.toDate")
     if to_date and to_date > today:
-        filters.errors.append(f"filter.toDate must not exceed the company's current day, {today}")
+        filters.errors.append(f"filter.toDate: must not exceed the company's current day, {today}")
     created_from = filters.read("createdFromDateTime", _instant)
     created_to = filters.read("createdToDateTime", _instant)
     user_ids = filters.read("userIds", _user_ids)
     errors = body.errors + filters.errors
     if errors or aggregation_period is None or from_date is None or to_date is None:
-        raise BodyRefusedError(*errors)
+        raise InvalidRequestError(*errors)
     return Query(aggregation_period, from_date, to_date, created_from, created_to, user_ids, cursor)
 
 
+def read_users_query(parameters: Sequence[tuple[str, str]]) -> bool:
+    """Check the query of a request for users, and return whether it includes avatars.
+
+    Raises:
+        InvalidRequestError: It has an unknown, repeated or malformed parameter.
+    """
+    names = [name for name, _ in parameters]
+    errors = [f"Unrecognized parameter {json.dumps(name)}" for name in names if name not in USERS_PARAMETERS]
+    errors += [f"{name}: must not be repeated" for name in sorted(USERS_PARAMETERS) if names.count(name) > 1]
+    include_avatars = dict(parameters).get("includeAvatars", "false")
+    if include_avatars not in ("true", "false"):
+        errors.append("includeAvatars: must be true or false")
+    if errors:
+        raise InvalidRequestError(*errors)
+    return include_avatars == "true"
+
+
 class _Fields:
-    """Reads the fields of an object, and notes what is wrong with them."""
+    """Reads the fields of an object and collects what is wrong with them."""
 
     def __init__(self, fields: dict[str, Any] | None, place: str, allowed: set[str]) -> None:
         self._fields = fields
         self._place = place
-        # The names are quoted as JSON: they may be anything.
+        # Names are quoted as JSON, because they can hold anything.
         self.errors = [f"Unrecognized field {json.dumps(place + name)}" for name in fields or () if name not in allowed]
 
-    def read(self, name: str, as_what: Callable[[Any], T], *, required: bool = False) -> T | None:
-        """Give a field as what it should be, or None if it is missing, or something else."""
+    def read(self, name: str, convert: Callable[[Any], T], *, required: bool = False) -> T | None:
+        """Return a converted field, or None if it's missing or invalid."""
         if self._fields is None:
             return None
+        place = self._place + name
+        if required and self._fields.get(name) is None:
+            self.errors.append(f"{place}: {REQUIRED.get(place, MUST_NOT_BE_NULL)}")
+            return None
         if name not in self._fields:
-            if required:
-                self.errors.append(f"{self._place}{name} is required")
             return None
         try:
-            return as_what(self._fields[name])
-        except ValueError as complaint:
-            self.errors.append(f"{self._place}{name} {complaint}")
+            return convert(self._fields[name])
+        except ValueError as error:
+            self.errors.append(f"{place}: {error}")
             return None
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        msg = "must be a string"
-        raise ValueError(msg)  # noqa: TRY004 (a complaint about the body, as in the others)
+        message = "must be a string"
+        raise ValueError(message)  # noqa: TRY004 - a complaint about the body, like the others
     return value
 
 
 def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        msg = "must be an object"
-        raise ValueError(msg)  # noqa: TRY004 (a complaint about the body, as in the others)
+        message = "must be an object"
+        raise ValueError(message)  # noqa: TRY004 - a complaint about the body, like the others
     return value
-
-
-def _aggregation_period(value: object) -> str:
-    if value not in list(PERIOD_OF_DAY):
-        msg = f"must be one of {', '.join(PERIOD_OF_DAY)}"
-        raise ValueError(msg)
-    return str(value)
 
 
 def _date(value: object) -> date:
@@ -145,30 +163,30 @@ def _date(value: object) -> date:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    msg = "must be a real date, written YYYY-MM-DD"
-    raise ValueError(msg)
+    message = "must be a real date, written YYYY-MM-DD"
+    raise ValueError(message)
 
 
 def _instant(value: object) -> datetime:
     parts = DATE_TIME.fullmatch(_text(value))
-    msg = "must be an ISO-8601 date-time with an offset"
+    message = "must be an ISO-8601 date-time with an offset"
     if parts is None:
-        raise ValueError(msg)
-    # Before Python 3.11, fromisoformat knows neither Z nor every fraction.
+        raise ValueError(message)
+    # Before Python 3.11, fromisoformat accepts neither Z nor every fraction.
     offset = timedelta(hours=int(parts["hours"] or 0), minutes=int(parts["minutes"] or 0))
     fraction = timedelta(microseconds=int((parts["fraction"] or ".0")[1:7].ljust(6, "0")))
     try:
         zone = timezone(-offset if parts["sign"] == "-" else offset)
         return datetime.fromisoformat(parts["second"]).replace(tzinfo=zone) + fraction
     except ValueError:
-        raise ValueError(msg) from None
+        raise ValueError(message) from None
 
 
 def _user_ids(value: object) -> frozenset[str]:
     if not isinstance(value, list) or not value:
-        msg = "must be an array of at least one string"
-        raise ValueError(msg)
+        message = "must be an array of at least one string"
+        raise ValueError(message)
     if not all(isinstance(user_id, str) and USER_ID.fullmatch(user_id) for user_id in value):
-        msg = "must hold strings of 1 to 20 digits"
-        raise ValueError(msg)
+        message = "must hold strings of 1 to 20 digits"
+        raise ValueError(message)
     return frozenset(value)

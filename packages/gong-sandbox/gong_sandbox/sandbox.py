@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gong_sandbox.api import Api
 from gong_sandbox.clocks import Clock
 from gong_sandbox.company import Company
 from gong_sandbox.credentials import Credentials
 from gong_sandbox.cursors import Cursors
-from gong_sandbox.endpoint import Endpoint
 from gong_sandbox.faults import Fault, parse_fault
 from gong_sandbox.limits import CallLimits
 from gong_sandbox.request_log import RequestLog, RequestRecord
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
     from types import TracebackType
-
-    from typing_extensions import Self
 
 
 @dataclass(kw_only=True)
@@ -39,7 +37,8 @@ class Sandbox:
         access_key: The user name of HTTP Basic.
         access_key_secret: The password of HTTP Basic.
         access_token: A bearer token that is good for ever, if there is to be one.
-        has_scope: Whether these come with the scope that the endpoint needs.
+        has_scope: Whether the credentials have the scope for activity.
+        has_users_scope: Whether the credentials have the scope for users.
         calls_per_second: How many calls may arrive within any second.
         daily_quota: How many calls may arrive within a day, which begins with its first call.
         grace: Seconds after a wait began within which a call over another connection is no violation of it, since it
@@ -60,6 +59,7 @@ class Sandbox:
     access_key_secret: str = field(default="sandbox-access-key-secret", repr=False)
     access_token: str | None = field(default=None, repr=False)
     has_scope: bool = True
+    has_users_scope: bool = True
     calls_per_second: int | None = 3
     daily_quota: int | None = 10_000
     grace: float = 0.25
@@ -71,7 +71,7 @@ class Sandbox:
     request_log: Path | str | None = None
     port: int = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Sandbox:  # noqa: PYI034 - before Python 3.11, Self needs another package
         """Begin to listen.
 
         Raises:
@@ -81,16 +81,20 @@ class Sandbox:
         with ExitStack() as resources:
             log_file = None
             if self.request_log is not None:
-                log_file = resources.enter_context(Path(self.request_log).open("a", encoding="utf-8"))
+                log_file = resources.enter_context(Path(self.request_log).open("ab", buffering=0))
             self._log = RequestLog(log_file)
             self.tokens = Tokens(self.clock, self.token_lifetime, self.access_token)
             self._faults = [parse_fault(fault) if isinstance(fault, str) else fault for fault in self.faults]
-            endpoint = Endpoint(
+            granted = {"activity": self.has_scope, "users": self.has_users_scope}
+            api = Api(
                 clock=self.clock,
                 company=self.company,
                 today=lambda: self.today or self.company.today(self.clock.now()),
                 credentials=Credentials(
-                    self.access_key, self.access_key_secret, self.tokens.is_valid, has_scope=self.has_scope
+                    self.access_key,
+                    self.access_key_secret,
+                    self.tokens.is_valid,
+                    {endpoint for endpoint, has_scope in granted.items() if has_scope},
                 ),
                 tokens=self.tokens,
                 limits=CallLimits(self.clock, self.calls_per_second, self.daily_quota, self.grace),
@@ -99,8 +103,8 @@ class Sandbox:
                 faults=self._faults,
                 log=self._log,
             )
-            self._server = Server(self.port, endpoint, self.latency)
-            endpoint.api_url = self._server.url
+            self._server = Server(self.port, api, self.latency)
+            api.api_url = self._server.url
             resources.callback(self._server.close)
             self._server.start()
             self._resources = resources.pop_all()

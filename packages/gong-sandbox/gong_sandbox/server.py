@@ -1,4 +1,4 @@
-"""The sockets: takes requests off them, and sends the answers in the way they are to be sent."""
+"""The HTTP server: reads requests from sockets, and sends responses in the requested way."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from socketserver import TCPServer, ThreadingMixIn
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from gong_sandbox.answers import SILENT, Answer, Delivery, web_page
+from gong_sandbox.responses import SILENT, Delivery, Response, web_page
 
 if TYPE_CHECKING:
-    from gong_sandbox.endpoint import Endpoint
+    from gong_sandbox.api import Api
 
 LOOPBACK = "127.0.0.1"
-LARGEST_BODY = 4 * 1024 * 1024
+MAX_BODY_BYTES = 4 * 1024 * 1024
 PADDING = b" " * 65_536
-#: With this, closing a connection resets it.
-LINGER_NOT = struct.pack("ii", 1, 0)
+NO_LINGER = struct.pack("ii", 1, 0)
+"""Socket option with which closing a connection resets it."""
 
 
 class Server(ThreadingMixIn, TCPServer):
-    """A loopback server with a thread for each connection, none of which outlives `close`."""
+    """A loopback server with a thread per connection; no thread outlives `close`."""
 
     allow_reuse_address = True
-    # Threads are waited for on closing; their connections are shut down first, so that none waits for a client.
+    # Closing joins the threads, but first shuts down their connections, so that none waits for a client.
     daemon_threads = False
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, port: int, endpoint: Endpoint, latency: float) -> None:
-        """Listen on `port` (0: any that is free); each answer takes `latency` seconds.
+    def __init__(self, port: int, api: Api, latency: float) -> None:
+        """Listen on `port` (0: any free one), and delay each response by `latency` seconds.
 
         Raises:
-            OSError: The port is taken or forbidden.
+            OSError: The port is in use or forbidden.
         """
-        self.endpoint = endpoint
+        self.api = api
         self.latency = latency
         self.closing = Event()
         self.connection_numbers = itertools.count()
@@ -53,22 +53,22 @@ class Server(ThreadingMixIn, TCPServer):
 
     @property
     def port(self) -> int:
-        """The port that was free, or was asked for."""
+        """The port that the server listens on."""
         return int(self.server_address[1])
 
     @property
     def url(self) -> str:
-        """The address to call, without a path."""
+        """The base URL, without a path."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
-        """Begin to accept connections."""
+        """Start accepting connections."""
         self._thread.start()
 
     def close(self) -> None:
-        """End every connection, however far its answer is, and wait for the threads."""
+        """Close every connection, even in the middle of a response, and join the threads."""
         self.closing.set()
-        # Whoever waits for connections gets a last one, and sees that it is over.
+        # Wakes the accepting thread up, which then sees that the server is closing.
         with contextlib.suppress(OSError):
             socket.create_connection((LOOPBACK, self.port)).close()
         self._thread.join()
@@ -82,20 +82,20 @@ class Server(ThreadingMixIn, TCPServer):
         while not self.closing.is_set():
             self.handle_request()
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (as in the base class)
-        """Remember the connection."""
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in the base class
+        """Register the connection."""
         with self._changing:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def reset(self, connection: socket.socket) -> None:
-        """Have the connection reset when it is closed."""
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+        """Make closing the connection reset it."""
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         with self._changing:
             self._to_reset.add(connection)
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 (as in the base class)
-        """Forget the connection and close it."""
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as in the base class
+        """Unregister the connection and close it."""
         with self._changing:
             self._connections.discard(request)
             to_reset = request in self._to_reset
@@ -105,8 +105,8 @@ class Server(ThreadingMixIn, TCPServer):
         else:
             super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (as in the base class)
-        """Take it that clients go away; everything else is a mistake of ours and shown."""
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in the base class
+        """Ignore clients that disconnect; anything else is a bug and shown."""
         if not isinstance(sys.exc_info()[1], OSError if self.closing.is_set() else ConnectionError):
             super().handle_error(request, client_address)
 
@@ -119,63 +119,63 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def setup(self) -> None:
-        """Number the connection."""
+        """Assign a number to the connection."""
         super().setup()
         self._number = next(self.server.connection_numbers)
 
     def respond(self) -> None:
-        """Answer one request."""
+        """Respond to a request."""
         body = self._read_body()
         if body is None:
             self.close_connection = True
             self._send(web_page(411, "A Content-Length is needed, and a reasonable one"))
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.endpoint.answer(self.command, self.path, headers, body, self._number)
-        if self.server.latency:
-            self.server.closing.wait(self.server.latency)
-        self._send(answer)
+        response = self.server.api.respond(self.command, self.path, headers, body, self._number)
+        if delay := self.server.latency + response.delay:
+            self.server.closing.wait(delay)
+        self._send(response)
 
-    # Every method arrives at the endpoint, which knows the one that is allowed.
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = respond  # noqa: N815 (as in the base class)
+    # The API itself checks the method.
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = respond  # noqa: N815 - as in the base class
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 (as in the base class)
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - as in the base class
+        """Log nothing."""
 
     def _read_body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > LARGEST_BODY:
+        if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             return None
         return self.rfile.read(int(length))
 
-    def _send(self, answer: Answer) -> None:
-        if answer.delivery in SILENT:
-            self._send_nothing(answer.delivery)
+    def _send(self, response: Response) -> None:
+        if response.delivery in SILENT:
+            self._send_nothing(response.delivery)
             return
-        body = answer.body()
-        length = len(body) + answer.padding
-        if answer.delivery is Delivery.CUT_CHUNKED:
-            self.wfile.write(self._head(answer, "Transfer-Encoding: chunked"))
+        body = response.body()
+        length = len(body) + response.padding
+        if response.delivery is Delivery.CUT_CHUNKED:
+            self.wfile.write(self._head(response, "Transfer-Encoding: chunked"))
             self.wfile.write(b"%x\r\n%s" % (len(body), body[: len(body) // 2]))
             self.close_connection = True
             return
-        self.wfile.write(self._head(answer, f"Content-Length: {length}"))
+        self.wfile.write(self._head(response, f"Content-Length: {length}"))
         if self.command == "HEAD":
             return
-        if answer.delivery is Delivery.CUT:
+        if response.delivery is Delivery.CUT:
             self.wfile.write(body[: len(body) // 2])
             self.close_connection = True
-        elif answer.delivery is Delivery.DRIP:
-            self._drip(body, answer.drip_interval)
+        elif response.delivery is Delivery.DRIP:
+            self._drip(body, response.drip_interval)
         else:
             self.wfile.write(body)
-            for sent in range(0, answer.padding, len(PADDING)):
-                self.wfile.write(PADDING[: answer.padding - sent])
+            for sent in range(0, response.padding, len(PADDING)):
+                self.wfile.write(PADDING[: response.padding - sent])
 
     def _send_nothing(self, delivery: Delivery) -> None:
         self.close_connection = True
         if delivery is Delivery.HANG:
-            # Ends when the client gives up, or the server closes.
+            # Returns when the client gives up or the server closes.
             self.rfile.read(1)
         elif delivery is Delivery.RESET:
             self.server.reset(self.connection)
@@ -187,17 +187,18 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
 
-    def _head(self, answer: Answer, framing: str) -> bytes:
+    def _head(self, response: Response, framing: str) -> bytes:
         try:
-            reason = HTTPStatus(answer.status).phrase
+            reason = HTTPStatus(response.status).phrase
         except ValueError:
             reason = ""
         headers = {
-            "Date": format_datetime(self.server.endpoint.clock.now(), usegmt=True),
+            "Date": format_datetime(self.server.api.clock.now(), usegmt=True),
             "Content-Type": "application/json;charset=UTF-8",
-            **answer.headers,
         }
-        lines = [f"HTTP/1.1 {answer.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
+        overridden = {name.lower() for name in response.headers}
+        headers = {name: value for name, value in headers.items() if name.lower() not in overridden} | response.headers
+        lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
         if self.close_connection:
             lines.append("Connection: close")
         return "\r\n".join([*lines, framing, "", ""]).encode("latin-1")

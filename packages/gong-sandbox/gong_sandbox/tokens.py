@@ -7,11 +7,12 @@ import secrets
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from gong_sandbox.credentials import SCOPES
+
 if TYPE_CHECKING:
     from gong_sandbox.clocks import Clock
 
-TOKEN_PATH = "/oauth2/generate-customer-token"  # noqa: S105 (a path)
-SCOPE = "api:stats:user-actions"
+TOKEN_PATH = "/oauth2/generate-customer-token"  # noqa: S105 - a path
 
 
 class GrantRefusedError(ValueError):
@@ -55,7 +56,7 @@ class Tokens:
                 "refresh_token": self.refresh_token,
                 "expires_in": int(self._lifetime),
                 "token_type": "bearer",
-                "scope": SCOPE,
+                "scope": " ".join(SCOPES.values()),
                 "api_base_url_for_customer": api_url,
             }
 

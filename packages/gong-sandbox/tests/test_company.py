@@ -275,5 +275,4 @@ def test_the_sandbox_shares_nothing_with_the_tap() -> None:
     assert {name for name in others if not name.startswith("gong_sandbox.")} == {
         "click",
         "msgspec",
-        "typing_extensions",
     }

@@ -47,13 +47,16 @@ def test_a_status_can_come_without_the_envelope() -> None:
         ("-1", "-1"),
         ("2.5", "2.5"),
         ("", ""),
+        ("5, 7", "5, 7"),
+        ("5,soon", "5,soon"),
+        ("date:-90", "Wed, 12 Mar 2025 19:58:30 GMT"),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_or_nonsense(retry_after: str, header: str) -> None:
+def test_retry_after_is_seconds_or_a_list_or_a_date_or_nonsense(retry_after: str, header: str) -> None:
     """What is no time to wait is sent as it is, and holds nobody."""
-    with serving(clock=HandClock(NOON), faults=[f"status=429,retry_after={retry_after},at=1"]) as (_, client):
+    with serving(clock=HandClock(NOON), faults=[f'status=429,retry_after="{retry_after}",at=1']) as (_, client):
         assert client.post(asking()).headers["Retry-After"] == header
-        waits = retry_after in {"7", "date:90"}
+        waits = retry_after in {"7", "date:90", "5, 7"}
         assert client.post(asking()).status_code == (429 if waits else 200)
 
 
@@ -242,6 +245,42 @@ def test_fields_can_be_dropped_nulled_and_set() -> None:
     assert sandbox.requests[0].items == len(page["usersAggregateActivity"])
 
 
+def test_a_page_can_be_replaced_and_its_fields_renamed() -> None:
+    """The empty path is the whole page; JSON can hold commas."""
+    faults = ["set=:{},at=1", 'set=:[1, "a, b"],at=2', 'set=errors:["a, b", "c"],at=3', "drop=,at=4"]
+    with serving(faults=[*faults, "rename=usersAggregateActivity:users,at=5"]) as (sandbox, client):
+        empty, array, errors, nothing, renamed = (client.post(asking()).json() for _ in range(5))
+    assert (empty, array, nothing) == ({}, [1, "a, b"], None)
+    assert errors["errors"] == sandbox.requests[2].errors == ["a, b", "c"]
+    assert list(errors) == ["requestId", "records", "usersAggregateActivity", "errors"]
+    assert renamed["users"]
+    assert "usersAggregateActivity" not in renamed
+    assert [record.status for record in sandbox.requests] == [200] * 5
+
+
+def test_an_address_can_hold_a_lone_surrogate() -> None:
+    """It is sent as an escape, which strict parsers refuse."""
+    with serving(faults=['set=usersAggregateActivity.0.userEmailAddress:"\\ud800@example.com"']) as (_, client):
+        assert '"\\ud800@example.com"' in client.post(asking()).text
+
+
+def test_cursors_can_be_endless() -> None:
+    """Every page has a new cursor, which leads to the same page."""
+    with serving(faults=["cursor_loop"], page_size=100) as (_, client):
+        cursors = follow(client, asking(), 4)
+        again = client.post({**asking(), "cursor": cursors[-1]}).json()
+    assert len(set(cursors)) == 4
+    assert rows_of([again]) == COMPANY.rows("DAY", date(2025, 3, 3), date(2025, 3, 5))
+
+
+def test_headers_can_be_added_and_changed() -> None:
+    """A page without an envelope can have a trace ID."""
+    faults = ["status=503,envelope=no", "header=x-traceid:abc", "header=content-type:text/plain"]
+    with serving(faults=faults) as (_, client):
+        response = client.post(asking())
+    assert (response.headers["x-traceid"], response.headers["Content-Type"]) == ("abc", "text/plain")
+
+
 def test_all_elements_can_be_dropped() -> None:
     """A star at the end leaves an empty array."""
     with serving(faults=["drop=usersAggregateActivity.*"]) as (_, client):
@@ -266,6 +305,16 @@ def test_python_can_do_anything_to_a_page() -> None:
     with serving(faults=[Fault(Mutation(change), at=1)]) as (_, client):
         changed, true = (client.post(asking()).json()["usersAggregateActivity"] for _ in range(2))
     assert changed == true[::-1]
+
+
+def test_a_response_can_be_late() -> None:
+    """It comes after the delay, whole."""
+    with serving(faults=["delay=0.1,at=1", "delay=3600,at=2"]) as (_, client):
+        began = time.monotonic()
+        assert client.post(asking()).status_code == 200
+        assert time.monotonic() - began >= 0.1
+        with pytest.raises(requests.exceptions.ReadTimeout):
+            client.post(asking(), timeout=0.05)
 
 
 def test_faults_can_be_injected_on_the_way() -> None:
@@ -335,6 +384,7 @@ def test_the_log_says_what_was_sent_and_no_credential(tmp_path: Path) -> None:
         "seconds": 0.0,
         "method": "POST",
         "path": "/v2/stats/activity/aggregate-by-period",
+        "query": {},
         "body": asking(),
         "status": 200,
         "errors": [],

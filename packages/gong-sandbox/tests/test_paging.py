@@ -96,7 +96,7 @@ def test_a_cursor_is_good_for_its_body_only(other: dict[str, object]) -> None:
         cursor = client.post(asking()).json()["records"]["cursor"]
         response = client.post({**other, "cursor": cursor})
     assert response.status_code == 400
-    assert response.json()["errors"] == ["The cursor belongs to another request: repeat the same body with it"]
+    assert response.json()["errors"] == ["The cursor belongs to another request: repeat the same request with it"]
 
 
 def test_a_cursor_expires() -> None:

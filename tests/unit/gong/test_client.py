@@ -407,7 +407,7 @@ def test_the_end_of_the_run_ends_the_wait_for_another_try() -> None:
 def test_no_message_repeats_a_secret_or_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where Gong's errors or its request id do."""
     echo = f"{ACCESS_KEY} {ACCESS_KEY_SECRET} Basic {ENCODED_KEY} someone@example.com"
-    monkeypatch.setattr("gong_sandbox.answers.request_id", lambda: f"id-{ENCODED_KEY}-{ACCESS_KEY_SECRET}")
+    monkeypatch.setattr("gong_sandbox.responses.new_request_id", lambda: f"id-{ENCODED_KEY}-{ACCESS_KEY_SECRET}")
     for status in (400, 401, 403, 404, 422, 429, 503):
         with asking(f"status={status},error=Refused: {echo}", given={"max_retries": 1}) as found:
             told = "\n".join([found.failure(), *found.log])

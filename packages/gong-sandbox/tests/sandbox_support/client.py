@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATH = "/v2/stats/activity/aggregate-by-period"
+USERS_PATH = "/v2/users"
 TODAY = date(2025, 3, 12)
 NOON = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
 #: Shared, so that it invents each day once.
@@ -25,6 +26,7 @@ class Client:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.url = sandbox.url + PATH
+        self.users_url = sandbox.url + USERS_PATH
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.auth = (sandbox.access_key, sandbox.access_key_secret)
@@ -32,6 +34,9 @@ class Client:
     def post(self, body: object, **options: Any) -> requests.Response:  # noqa: ANN401 (those of requests)
         options.setdefault("timeout", PATIENCE)
         return self.session.post(self.url, json=body, allow_redirects=False, **options)
+
+    def users(self, **parameters: object) -> requests.Response:
+        return self.session.get(self.users_url, params=parameters, timeout=PATIENCE)  # type: ignore[arg-type]
 
     def pages(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """Follow the cursors to the end."""

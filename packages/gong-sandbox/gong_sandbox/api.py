@@ -1,0 +1,202 @@
+"""Gong's API, as far as a client can tell: turns every request into a response."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from gong_sandbox.credentials import Credentials, is_basic
+from gong_sandbox.cursors import CursorRefusedError, Cursors
+from gong_sandbox.effects import Status
+from gong_sandbox.exchanges import Exchange
+from gong_sandbox.pages import Listing, activity_to_json, profile_to_json
+from gong_sandbox.request_log import RequestLog, RequestRecord
+from gong_sandbox.responses import COMPLETE, SILENT, Response, error_response, page_response, web_page
+from gong_sandbox.rules import InvalidRequestError, read_json, read_query, read_users_query
+from gong_sandbox.tokens import TOKEN_PATH, GrantRefusedError, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from gong_sandbox.clocks import Clock
+    from gong_sandbox.company import Company
+    from gong_sandbox.faults import Fault
+    from gong_sandbox.limits import CallLimits
+
+ENDPOINTS = {
+    "/v2/stats/activity/aggregate-by-period": ("activity", "POST"),
+    "/v2/users": ("users", "GET"),
+    TOKEN_PATH: ("token", "POST"),
+}
+"""Name and method of the endpoint at each path."""
+
+# As recorded against Gong: an empty result is a 404 with the envelope.
+NOTHING_FOUND = "No user activity found corresponding to the provided filters"
+
+
+@dataclass
+class Api:
+    """Responds to requests.
+
+    Attributes:
+        clock: The current time.
+        company: The data.
+        today: Returns the company's current day.
+        credentials: Who may call.
+        tokens: OAuth tokens.
+        limits: How often clients may call.
+        cursors: Issues cursors.
+        page_size: Number of users in a page.
+        faults: What goes wrong.
+        log: Records the requests.
+        api_url: The host that responses to token requests name.
+    """
+
+    clock: Clock
+    company: Company
+    today: Callable[[], date]
+    credentials: Credentials
+    tokens: Tokens
+    limits: CallLimits
+    cursors: Cursors
+    page_size: int
+    faults: Sequence[Fault]
+    log: RequestLog
+    api_url: str = ""
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), init=False, repr=False)
+
+    def respond(self, method: str, target: str, headers: Mapping[str, str], body: bytes, caller: Hashable) -> Response:
+        """Return the response to a request, and record both; `caller` identifies the connection."""
+        url = urlsplit(target)
+        exchange = Exchange(
+            number=next(self._numbers),
+            now=self.clock.now(),
+            seconds=self.clock.seconds(),
+            method=method,
+            url=url,
+            headers=headers,
+            body=body,
+            connection=caller,
+            cursors=self.cursors,
+            endpoint=ENDPOINTS.get(url.path, (None, None))[0],
+        )
+        self._peek(exchange)
+        faults = [fault for fault in self.faults if fault.strikes(exchange)]
+        response, violation = self._true_response(exchange, discard=any(fault.effect.instead for fault in faults))
+        for fault in faults:
+            response = fault.effect.apply(response, exchange)
+            if isinstance(fault.effect, Status) and fault.effect.wait is not None and exchange.endpoint != "token":
+                self.limits.hold(fault.effect.wait, caller)
+        self.log.add(_record(exchange, response, faults, violation=violation))
+        return response
+
+    def _peek(self, exchange: Exchange) -> None:
+        """Find out what the request is about before checking any of it."""
+        try:
+            exchange.document = read_json(exchange.body)
+        except InvalidRequestError:
+            if exchange.endpoint != "users":
+                return
+        exchange.page_number = 0 if exchange.cursor is None else self.cursors.page(exchange.cursor)
+
+    def _true_response(self, exchange: Exchange, *, discard: bool) -> tuple[Response, bool]:
+        """Return the response without faults, which they may discard, and whether the call violates a wait."""
+        name, method = ENDPOINTS.get(exchange.url.path, (None, None))
+        if name is None or method is None:
+            return web_page(404, "Not Found"), False
+        if exchange.method != method:
+            return web_page(405, "Method Not Allowed", {"Allow": method}), False
+        unused = web_page(503, "Unused")
+        if name == "token":
+            return (unused if discard else self._refresh(exchange)), False
+        error = self.credentials.error(exchange.headers.get("authorization"), name)
+        if error is not None:
+            return error_response(401, error), False
+        retry_after, violation = self.limits.admit(exchange.connection)
+        if retry_after is not None:
+            headers = {"Retry-After": str(retry_after)}
+            refusal = error_response(429, "API request limit exceeded", headers=headers)
+            return refusal, violation
+        return (unused if discard else self._page(exchange)), violation
+
+    def _page(self, exchange: Exchange) -> Response:
+        media_type = (exchange.headers.get("content-type") or "").partition(";")[0].strip().lower()
+        if exchange.endpoint == "activity" and media_type != "application/json":
+            return error_response(415, "Content-Type must be application/json")
+        try:
+            listing = self._users(exchange) if exchange.endpoint == "users" else self._activity(exchange)
+            cursor = listing.request.get("cursor")
+            number = 0 if cursor is None else self.cursors.read(cursor, listing.request)
+        except InvalidRequestError as error:
+            return error_response(400, *error.errors)
+        except CursorRefusedError as error:
+            return error_response(400, str(error))
+        if not listing.records:
+            return error_response(404, NOTHING_FOUND)
+        exchange.listing = listing
+        return page_response(listing.page(number))
+
+    def _activity(self, exchange: Exchange) -> Listing:
+        body = read_json(exchange.body)
+        query = read_query(body, self.today())
+        found = self.company.activity(
+            query.aggregation_period,
+            query.from_date,
+            query.to_date,
+            user_ids=query.user_ids,
+            created_from=query.created_from,
+            created_to=query.created_to,
+        )
+        to_json = activity_to_json(self.company, found)
+        return Listing("usersAggregateActivity", found, to_json, body, self.cursors, self.page_size)
+
+    def _users(self, exchange: Exchange) -> Listing:
+        include_avatars = read_users_query(exchange.parameter_list)
+        profiles = self.company.profiles(self.today(), include_avatars=include_avatars)
+        to_json = profile_to_json(self.company)
+        return Listing("users", profiles, to_json, exchange.parameters, self.cursors, self.page_size)
+
+    def _refresh(self, exchange: Exchange) -> Response:
+        scheme, _, presented = (exchange.headers.get("authorization") or "").partition(" ")
+        if scheme.lower() != "basic" or not is_basic(presented, self.tokens.client_id, self.tokens.client_secret):
+            return Response(401, {"error": "invalid_client"})
+        parameters = exchange.parameters
+        if parameters.get("grant_type") != "refresh_token":
+            return Response(400, {"error": "unsupported_grant_type"})
+        try:
+            return Response(200, self.tokens.refresh(parameters.get("refresh_token", ""), self.api_url))
+        except GrantRefusedError:
+            return Response(400, {"error": "invalid_grant"})
+
+
+def _record(exchange: Exchange, response: Response, faults: list[Fault], *, violation: bool) -> RequestRecord:
+    page = response.page if exchange.listing is not None else None
+    array = exchange.listing.array if exchange.listing is not None else ""
+    users = _objects(page, array) if response.delivery in COMPLETE else []
+    errors = response.content.get("errors") if isinstance(response.content, dict) else None
+    return RequestRecord(
+        number=exchange.number,
+        at=exchange.now,
+        seconds=exchange.seconds,
+        method=exchange.method,
+        path=exchange.url.path,
+        query=exchange.parameters if exchange.endpoint == "users" else {},
+        body=exchange.document,
+        status=None if response.delivery in SILENT else response.status,
+        errors=errors if isinstance(errors, list) else [],
+        retry_after=response.headers.get("Retry-After"),
+        page=None if page is None else exchange.page_number,
+        users=len(users),
+        items=sum(len(_objects(user, "userAggregateActivity")) for user in users),
+        faults=[fault.text for fault in faults],
+        violation=violation,
+    )
+
+
+def _objects(parent: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
+    """Return the objects of an array, as far as the faults have left it one."""
+    array = (parent or {}).get(name)
+    return [value for value in array if isinstance(value, dict)] if isinstance(array, list) else []
