@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from tap_gong_activity.extract.periods import Grain
-from tap_gong_activity.extract.windows import Window, cut_into_windows, first_day
+from tap_gong_activity.extract.plan import first_day
+from tap_gong_activity.extract.windows import Window, cut_into_windows
 
 START_DATE, TODAY, NEXT_TODAY = date(2024, 1, 10), date(2024, 3, 9), date(2024, 3, 16)
 PERIODS_PER_WINDOW, LOOKBACK_DAYS = 3, 7

@@ -12,7 +12,7 @@ from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import TapCapabilities
-from singer_sdk.singerlib import Catalog, MetadataMapping, StreamMetadata
+from singer_sdk.singerlib import Catalog, MetadataMapping, StateMessage, StreamMetadata
 
 from tap_gong_activity.base import signals
 from tap_gong_activity.base.clock import Clock
@@ -28,6 +28,7 @@ from tap_gong_activity.settings import PROPERTIES, Settings, read_settings
 from tap_gong_activity.singer.state import check_state
 from tap_gong_activity.singer.writer import MessageWriter
 from tap_gong_activity.streams import STREAMS
+from tap_gong_activity.streams.stream import GongStream
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tap_gong_activity.gong.client import Credentials
-    from tap_gong_activity.streams.activity import ActivityStream
 
 
 class TapGongActivity(Tap):
@@ -136,7 +136,7 @@ class TapGongActivity(Tap):
             self.logger.warning("%s", sentence)
 
     @override
-    def discover_streams(self) -> Sequence[ActivityStream]:
+    def discover_streams(self) -> Sequence[GongStream]:
         return [stream(tap=self) for stream in STREAMS]
 
     @override
@@ -169,12 +169,19 @@ class TapGongActivity(Tap):
             if test:
                 self.run_sync_dry_run(dry_run_record_limit=1, streams=selected)
             else:
+                for stream in selected:
+                    if isinstance(stream, GongStream):
+                        stream.complete_state()
                 self.sync_all()
         finally:
             self.clock.stop()
             self._close_client()
+            error = sys.exc_info()[1]
             # A signal must not wait for a target that has stopped reading; its rows are read again.
-            if not isinstance(sys.exc_info()[1], TerminatedError):
+            if not isinstance(error, TerminatedError):
+                # Each stream ends with a STATE. After a failure rows have followed it, and many targets then forget it.
+                if not test and (error or not selected):
+                    self.write_message(StateMessage(self.state))
                 self.message_writer.flush()
         self._log_summary([stream.name for stream in selected])
 

@@ -60,22 +60,6 @@ def company_today(now: datetime, zone: ZoneInfo | None) -> date:
     return now.astimezone(zone or LAST_ZONE_TO_BEGIN_A_DAY).date()
 
 
-def first_day(grain: Grain, start_date: date, bookmark: date | None, lookback_days: int) -> date:
-    """First day to read: the bookmark less the lookback, at the start of its period, never before `start_date`'s.
-
-    Args:
-        grain: The stream's period.
-        start_date: First day that the user wants.
-        bookmark: Exclusive end of what earlier runs have written, if any did.
-        lookback_days: How far behind the bookmark to read again.
-    """
-    earliest = grain.period_start(start_date)
-    # Compared as a number of days, as a lookback of many thousand years has no date.
-    if bookmark is None or (bookmark - earliest).days <= lookback_days:
-        return earliest
-    return grain.period_start(bookmark - timedelta(days=lookback_days))
-
-
 def newest_period(grain: Grain, today: date) -> Window:
     """The last period that has ended before the company's current day begins, as a window of its own."""
     end = grain.period_start(today)

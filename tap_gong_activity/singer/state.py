@@ -1,7 +1,8 @@
-"""The bookmarks in a Singer state, and the checks of a state that somebody may have edited.
+"""A stream's entry in a Singer state, and the checks of a state that somebody may have edited.
 
-A stream's bookmark is the exclusive end of the days that have been written, as YYYY-MM-DD in the company's time zone:
-`{"bookmarks": {"activity_by_day": {"replication_key": "period_end_date", "replication_key_value": "2024-04-01"}}}`.
+The entry says which days have been written, as dates in the company's time zone: all from `history_start_date` to the
+bookmark, which is their exclusive end. `{"bookmarks": {"activity_by_day": {"replication_key": "period_end_date",
+"replication_key_value": "2024-04-01", "history_start_date": "2023-01-01"}}}`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_gong_activity.base.errors import StateError
+from tap_gong_activity.extract.plan import Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REPLICATION_KEY = "period_end_date"
+HISTORY_START = "history_start_date"
 
 T = TypeVar("T", dict[str, Any], list[Any])
 
@@ -43,20 +46,40 @@ def check_state(state: object, streams: Iterable[str]) -> None:
         key = entry.get("replication_key", REPLICATION_KEY)
         if key != REPLICATION_KEY:
             message = (
-                f"The state's bookmark for {stream} is one of {key!r}, not of {REPLICATION_KEY}: "
-                "take it out of the state to read from start_date again."
+                f"The state's bookmark for {stream} is for the replication key {key!r:.60}, not {REPLICATION_KEY}: "
+                "remove the stream's entry to sync from start_date again."
             )
             raise StateError(message)
-        bookmark_of(stream, entry)
+        written_of(stream, entry, history_start=date.min)
 
 
-def bookmark_of(stream: str, entry: dict[str, Any]) -> date | None:
-    """The bookmark in a stream's entry of the state, or None if it has none.
+def written_of(stream: str, entry: dict[str, Any], *, history_start: date) -> Written | None:
+    """Return the days that a stream's entry says have been written, or None if it has no bookmark.
+
+    Args:
+        stream: The stream's name.
+        entry: Its entry in the state.
+        history_start: Where the history starts if the entry, of an older version, doesn't say.
 
     Raises:
-        StateError: If it is no date.
+        StateError: If the entry holds something else than a date.
     """
-    value = entry.get("replication_key_value")
+    recorded = _date(stream, entry, HISTORY_START)
+    bookmark = _date(stream, entry, "replication_key_value")
+    return None if bookmark is None else Written(recorded or history_start, bookmark)
+
+
+def set_written(entry: dict[str, Any], written: Written | None) -> None:
+    """Have a stream's entry say which days have been written; with None, that the stream has no bookmark."""
+    entry.clear()
+    if written is not None:
+        entry["replication_key"] = REPLICATION_KEY
+        entry["replication_key_value"] = str(written.bookmark)
+        entry[HISTORY_START] = str(written.history_start)
+
+
+def _date(stream: str, entry: dict[str, Any], name: str) -> date | None:
+    value = entry.get(name)
     if value is None:
         return None
     if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
@@ -65,8 +88,8 @@ def bookmark_of(stream: str, entry: dict[str, Any]) -> date | None:
         except ValueError:
             pass
     message = (
-        f"The state's bookmark for {stream} is {value!r}, which is no date (YYYY-MM-DD): "
-        "correct it, or take it out of the state to read from start_date again."
+        f"The state's {name} for {stream} is {value!r:.60}, which isn't a date (YYYY-MM-DD): "
+        "correct it, or remove the stream's entry to sync from start_date again."
     )
     raise StateError(message)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import date
 
+    from singer_sdk.singerlib import Message
+
     from tap_gong_activity.base.clock import Clock
     from tap_gong_activity.base.stats import Tally
     from tap_gong_activity.gong.client import GongClient
@@ -42,6 +44,9 @@ class Run(Protocol):
     @property
     def client(self) -> GongClient:
         """The one client of the run, and with it the one limiter."""
+
+    def write_message(self, message: Message) -> None:
+        """Write a Singer message."""
 
     def warn_once(self, kind: str, sentence: str) -> None:
         """Log a warning, unless the run has logged one of the same kind before."""

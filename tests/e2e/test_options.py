@@ -400,7 +400,7 @@ def test_whole_pages_and_single_rows_make_the_same_messages(number: int) -> None
             if is_fast:
                 runs.append(run(sandbox, catalog=catalog, state=state, **settings))
             else:
-                with mock.patch.object(ActivityStream, "_rows_go_out_as_they_are", return_value=False):
+                with mock.patch.object(ActivityStream, "rows_are_unchanged", return_value=False):
                     runs.append(run(sandbox, catalog=catalog, state=state, **settings))
     fast, ordinary = runs
     assert_ended_well(fast)

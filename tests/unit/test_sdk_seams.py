@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from gong_sandbox import Sandbox
 from singer_sdk import Stream, Tap
-from singer_sdk.batch import Batcher
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 from singer_sdk.plugin_base import PluginBase, SingerCommand, _ConfigInput
-from singer_sdk.singerlib import Catalog, RecordMessage
+from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 from support.given_settings import CONFIG
 from support.sandbox_asking import COMPANY, TODAY
@@ -29,6 +28,7 @@ from tap_gong_activity.base.errors import SettingsError, TerminatedError
 from tap_gong_activity.cli import CommandLine
 from tap_gong_activity.settings import PROPERTIES
 from tap_gong_activity.streams.activity import ActivityStream
+from tap_gong_activity.streams.stream import GongStream
 from tap_gong_activity.tap import TapGongActivity
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def test_every_private_override_is_tested_here() -> None:
     """A new one has to come with a test of its own."""
     private = {name for name in overridden(TapGongActivity, Tap) if re.match("_[a-z]", name)} - {"_abc_impl"}
     assert private == {"_validate_config", "_env_var_config", "_handle_termination"}
-    private = {name for name in overridden(ActivityStream, Stream) if re.match("_[a-z]", name)} - {"_abc_impl"}
-    assert private == {"_increment_stream_state", "_sync_records"}
+    private = {name for name in overridden(GongStream, Stream) if re.match("_[a-z]", name)} - {"_abc_impl"}
+    assert private == {"_sync_records"}
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_every_private_override_is_tested_here() -> None:
         *((TapGongActivity, Tap, name) for name in ("setup_mapper", "discover_streams")),
         (CommandLine, Tap, "cb_config"),
         *(
-            (ActivityStream, Stream, name)
-            for name in ("_increment_stream_state", "_sync_records", "get_records", "log")
+            (GongStream, Stream, name)
+            for name in ("_sync_records", "get_records", "log", "finalize_state_progress_markers")
         ),
-        *((ActivityStream, Stream, name) for name in ("get_batches", "get_replication_key_signpost")),
+        *((GongStream, Stream, name) for name in ("get_batches", "get_replication_key_signpost")),
     ],
 )
 def test_an_override_takes_what_the_sdk_passes(own: type, sdk: type, name: str) -> None:
@@ -136,7 +136,7 @@ def test_settings_are_checked_before_the_sdk_quotes_them() -> None:
     assert "_validate_config(raise_errors=validate_config)" in inspect.getsource(PluginBase.__init__)
 
 
-def test_the_sdks_own_settings_are_checked_by_the_sdk(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_sdks_own_settings_are_checked_by_the_row(caplog: pytest.LogCaptureFixture) -> None:
     """And taken for settings that there are; others are warned of."""
     with tap_of(flattening_enabled=True, flattening_max_depth=1, batch_config=None, lookback_dayz=3):
         pass
@@ -236,64 +236,27 @@ def test_a_state_goes_out_as_soon_as_it_is_set(capsysbinary: pytest.CaptureFixtu
     assert types.count("RECORD") > 20
 
 
-def test_a_row_does_not_move_the_bookmark() -> None:
-    """By the SDK's own path, which counts it in."""
-    with tap_of() as tap:
-        stream = tap.streams["activity_by_day"]
-        before = json.dumps(tap.state)
-        stream._increment_stream_state({"period_end_date": "2999-01-01"}, context=None)  # noqa: SLF001 (a seam)
-        assert json.dumps(tap.state) == before
-    assert "self._increment_stream_state(record, context=current_context)" in inspect.getsource(Stream._sync_records)  # noqa: SLF001 (a seam)
-
-
-def test_setting_a_bookmark_promotes_nothing_else() -> None:
-    """The SDK takes its markers away and leaves the value alone."""
-    with tap_of() as tap:
-        stream = tap.streams["activity_by_day"]
-        assert stream.get_replication_key_signpost() is None
-        state = stream.stream_state
-        assert state is tap.state["bookmarks"]["activity_by_day"]
-        state |= {"replication_key": "period_end_date", "replication_key_value": "2025-03-05"}
-        state |= {"starting_replication_value": "2025-03-01", "replication_key_signpost": "2025-03-02"}
-        stream.finalize_state_progress_markers(state)
-        assert state == {"replication_key": "period_end_date", "replication_key_value": "2025-03-05"}
-
-
 # Rows
 
 
 @pytest.mark.parametrize("bookmark", [None, "2025-03-10"])
-def test_whole_pages_give_what_the_sdks_own_path_gives(
+def test_whole_pages_give_what_single_rows_give(
     capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, bookmark: str | None
 ) -> None:
-    """The same messages in the same order, but for STATE messages that say nothing new."""
+    """The same messages in the same order."""
     entry = {"replication_key": "period_end_date", "replication_key_value": bookmark}
     found = []
-    for by_the_sdk in (False, True):
+    for by_the_row in (False, True):
         with running(state={"bookmarks": {"activity_by_day": dict(entry)}} if bookmark else None) as tap:
             stream = tap.streams["activity_by_day"]
             assert isinstance(stream, ActivityStream)
-            assert stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
-            if by_the_sdk:
-                monkeypatch.setattr(stream, "_rows_go_out_as_they_are", lambda: False)
+            assert stream.rows_are_unchanged()
+            if by_the_row:
+                monkeypatch.setattr(stream, "rows_are_unchanged", lambda: False)
             tap.run()
             found.append((messages_of(capsysbinary.readouterr().out), tap.tally.rows, json.dumps(tap.state)))
     (short, short_rows, short_state), (long, long_rows, long_state) = found
-
-    def without_repeats(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        last: dict[str, Any] = {}
-        kept = []
-        for message in messages:
-            if message["type"] == "STATE":
-                value = json.loads(json.dumps(message["value"]))
-                value["bookmarks"]["activity_by_day"].pop("starting_replication_value", None)
-                message["value"] = value
-            if message["type"] != "STATE" or message != last:
-                kept.append(message)
-            last = message if message["type"] == "STATE" else last
-        return kept
-
-    assert without_repeats(short) == without_repeats(long)
+    assert short == long
     assert short_rows == long_rows == sum(message["type"] == "RECORD" for message in short)
     assert short_state == long_state
 
@@ -313,7 +276,7 @@ def test_the_shortcut_is_not_taken_where_rows_change(given: dict[str, Any]) -> N
     with tap_of(**given) as tap:
         stream = tap.streams["activity_by_day"]
         assert isinstance(stream, ActivityStream)
-        assert not stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+        assert not stream.rows_are_unchanged()
 
 
 def test_a_map_of_another_stream_leaves_the_shortcut() -> None:
@@ -323,11 +286,11 @@ def test_a_map_of_another_stream_leaves_the_shortcut() -> None:
         assert [type(stream_map) for stream_map in day.stream_maps] == [SameRecordTransform]
         assert [type(stream_map) for stream_map in week.stream_maps] == [CustomStreamMap]
         assert isinstance(day, ActivityStream)
-        assert day._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+        assert day.rows_are_unchanged()
 
 
 def test_the_shortcut_is_not_taken_where_a_column_is_deselected() -> None:
-    """Nor in a test."""
+    """The rows then lack it."""
     with tap_of() as tap:
         catalog = json.loads(tap.catalog_json_text)
     (day,) = (entry for entry in catalog["streams"] if entry["stream"] == "activity_by_day")
@@ -336,17 +299,11 @@ def test_the_shortcut_is_not_taken_where_a_column_is_deselected() -> None:
     with tap_of(catalog=catalog) as tap:
         stream = tap.streams["activity_by_day"]
         assert isinstance(stream, ActivityStream)
-        assert not stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
-    with tap_of() as tap:
-        stream = tap.streams["activity_by_day"]
-        assert isinstance(stream, ActivityStream)
-        assert stream.ABORT_AT_RECORD_COUNT is None
-        stream.ABORT_AT_RECORD_COUNT = 1
-        assert not stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
+        assert not stream.rows_are_unchanged()
 
 
 def test_a_catalogs_schema_that_lacks_a_column_is_kept_to() -> None:
-    """By the SDK's own path, which drops it."""
+    """Row by row, without it."""
     with tap_of() as tap:
         catalog = json.loads(tap.catalog_json_text)
     for entry in catalog["streams"]:
@@ -354,38 +311,7 @@ def test_a_catalogs_schema_that_lacks_a_column_is_kept_to() -> None:
     with tap_of(catalog=catalog) as tap:
         stream = tap.streams["activity_by_day"]
         assert isinstance(stream, ActivityStream)
-        assert not stream._rows_go_out_as_they_are()  # noqa: SLF001 (the shortcut)
-        (message,) = stream._generate_record_messages({"user_id": "1", "calls_as_host": 3})  # noqa: SLF001 (a seam)
-        assert message.record == {"user_id": "1"}
-
-
-def test_record_messages_are_made_as_batches_need_them() -> None:
-    """One for each map, with the record in it."""
-    mapped = {
-        "n": "calls_as_host + 1",
-        "user_id": "user_id",
-        "period_start_date": "period_start_date",
-        "__else__": None,
-    }
-    with tap_of(stream_maps={"activity_by_day": mapped}) as tap:
-        stream = tap.streams["activity_by_day"]
-        row = {"user_id": "1", "period_start_date": "2025-03-03", "calls_as_host": 3}
-        (message,) = stream._generate_record_messages(row)  # noqa: SLF001 (a seam)
-    assert isinstance(message, RecordMessage)
-    assert (message.stream, message.record) == (
-        "activity_by_day",
-        {"n": 4, "user_id": "1", "period_start_date": "2025-03-03"},
-    )
-    assert [name for name, *_ in shape(Batcher.__init__)][1:] == ["tap_name", "stream_name", "batch_config"]
-    assert [name for name, *_ in shape(Batcher.get_batches)] == ["self", "records"]
-
-
-def test_a_failure_is_announced_once() -> None:
-    """The SDK calls every exception unhandled, by the method that the stream overrides."""
-    assert "self.log(\n                \"An unhandled error occurred while syncing '%s'\"" in inspect.getsource(
-        Stream.sync
-    )
-    assert "level=logging.ERROR" in inspect.getsource(Stream.sync)
+        assert not stream.rows_are_unchanged()
 
 
 def test_a_test_writes_one_record_and_no_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:

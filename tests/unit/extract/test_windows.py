@@ -12,7 +12,7 @@ from support.calendars import ONE_DAY, is_boundary, period_of
 from support.properties import MANY, SOME
 
 from tap_gong_activity.extract.periods import Grain
-from tap_gong_activity.extract.windows import Window, company_today, cut_into_windows, first_day
+from tap_gong_activity.extract.windows import Window, company_today, cut_into_windows
 
 GRAINS = st.sampled_from(Grain)
 DAYS = st.dates(date(2015, 1, 1), date(2030, 12, 31))
@@ -86,93 +86,6 @@ def test_the_open_window_is_one_period_that_ends_early() -> None:
     window = Window(Grain.MONTH, date(2025, 3, 1), date(2025, 3, 12), is_complete=False)
     assert window.periods() == {date(2025, 3, 1): date(2025, 3, 12)}
     assert str(window) == "2025-03-01 to 2025-03-12"
-
-
-# Where to begin
-
-
-@MANY
-@given(
-    grain=GRAINS,
-    start_date=DAYS | LONG_AGO,
-    bookmark=st.none() | DAYS | st.dates(),
-    lookback_days=st.integers(0, 400) | st.sampled_from([10**6, 10**12, 10**30]),
-)
-@example(grain=Grain.YEAR, start_date=date.min, bookmark=date.min, lookback_days=10**12)
-@example(grain=Grain.WEEK, start_date=date.max, bookmark=date.max, lookback_days=0)
-def test_the_first_day_is_as_late_as_it_may_be(
-    grain: Grain, start_date: date, bookmark: date | None, lookback_days: int
-) -> None:
-    """Between the start of start_date's period and the bookmark less the lookback, at the start of a period."""
-    first = first_day(grain, start_date, bookmark, lookback_days)
-    earliest = grain.period_start(start_date)
-    assert is_boundary(grain, first)
-    assert first >= earliest
-    if bookmark is None:
-        assert first == earliest
-        return
-    days_behind = (bookmark - first).days
-    assert days_behind >= lookback_days or first == earliest
-    # A period more would have been enough as well.
-    assert first == earliest or days_behind - lookback_days < {"DAY": 1, "WEEK": 7, "MONTH": 31, "QUARTER": 92}.get(
-        grain.value, 366
-    )
-
-
-@MANY
-@given(
-    grain=GRAINS,
-    start_date=DAYS,
-    length=st.integers(1, 700),
-    lookback_days=st.integers(0, 400),
-    periods_per_window=st.integers(1, 40),
-    include_open_period=st.booleans(),
-    data=st.data(),
-)
-def test_a_run_that_was_interrupted_reads_the_same_periods_in_the_end(
-    grain: Grain,
-    start_date: date,
-    length: int,
-    lookback_days: int,
-    periods_per_window: int,
-    data: st.DataObject,
-    *,
-    include_open_period: bool,
-) -> None:
-    """Whichever window was the last that it had written, and however often."""
-
-    def windows_from(bookmark: date | None) -> list[Window]:
-        return cut_into_windows(
-            grain,
-            first_day(grain, start_date, bookmark, lookback_days),
-            start_date + length * ONE_DAY,
-            periods_per_window=periods_per_window,
-            include_open_period=include_open_period,
-        )
-
-    def periods_of(windows: list[Window]) -> set[tuple[date, date, bool]]:
-        return {(start, end, window.is_complete) for window in windows for start, end in window.periods().items()}
-
-    uninterrupted = periods_of(windows_from(None))
-    read: set[tuple[date, date, bool]] = set()
-    bookmark = None
-    for _ in range(data.draw(st.integers(1, 3), "interruptions")):
-        windows = windows_from(bookmark)
-        done = windows[: data.draw(st.integers(0, len(windows)), "windows done")]
-        read |= periods_of(done)
-        for window in done:
-            reached = window.end if window.is_complete else window.start
-            bookmark = max(bookmark or reached, reached)
-    assert read | periods_of(windows_from(bookmark)) == uninterrupted
-
-
-def test_a_bookmark_ahead_of_the_range_leaves_nothing_to_read() -> None:
-    """Somebody may have edited it."""
-    start = first_day(Grain.DAY, date(2025, 1, 1), date(2999, 1, 1), 7)
-    for include_open_period in (False, True):
-        assert not cut_into_windows(
-            Grain.DAY, start, date(2025, 3, 12), periods_per_window=90, include_open_period=include_open_period
-        )
 
 
 # Today

@@ -16,7 +16,8 @@ from support.sandbox_asking import COMPANY, TODAY
 from support.taps import tap_of
 
 from tap_gong_activity.base.errors import StateError
-from tap_gong_activity.singer.state import bookmark_of, check_state
+from tap_gong_activity.extract.plan import Written
+from tap_gong_activity.singer.state import check_state, set_written, written_of
 from tap_gong_activity.streams import STREAMS
 
 NAMES = [stream.name for stream in STREAMS]
@@ -45,6 +46,9 @@ def refusal(state: object) -> str:
         state_of("activity_by_week"),
         state_of("activity_by_day", replication_key_value="2025-03-03"),
         state_of("activity_by_day", replication_key_value="2999-12-31"),
+        state_of("activity_by_day", replication_key_value="2025-03-03", history_start_date="2024-01-01"),
+        state_of("activity_by_day", replication_key_value="2025-03-03", history_start_date=None),
+        state_of("activity_by_day", history_start_date="2025-03-03"),
         state_of("activity_by_day", replication_key_value="0001-01-01", progress_markers={}, partitions=[]),
         state_of("activity_by_day", partitions=[{"context": {}, "progress_markers": {"Note": "n"}}]),
         {"bookmarks": {"somebody_elses": {"replication_key": "id", "replication_key_value": 3}}},
@@ -57,7 +61,7 @@ def test_a_state_that_can_be_read_passes(state: dict[str, Any]) -> None:
     assert state == before
 
 
-@pytest.mark.parametrize("stream", NAMES)
+@pytest.mark.parametrize("entry", ["replication_key_value", "history_start_date"])
 @pytest.mark.parametrize(
     "value",
     [
@@ -74,12 +78,14 @@ def test_a_state_that_can_be_read_passes(state: dict[str, Any]) -> None:
         *(3, 0, 2.5, True, [], {}, ["2025-03-03"], "x" * 200),
     ],
 )
-def test_a_bookmark_that_is_no_date_is_told(stream: str, value: object) -> None:
-    """The sentence names the stream and the value."""
-    text = refusal(state_of(stream, replication_key_value=value))
-    assert stream in text
+def test_an_entry_that_is_not_a_date_is_refused(entry: str, value: object) -> None:
+    """The sentence names the stream, the entry and the value."""
+    text = refusal(state_of("activity_by_month", **{entry: value}))
+    assert "activity_by_month" in text
+    assert entry in text
     assert repr(value)[:30] in text
     assert text.isprintable()
+    assert len(text) < 300
 
 
 @pytest.mark.parametrize(
@@ -112,11 +118,30 @@ def test_a_state_of_another_shape_is_told(state: object, named: str) -> None:
     assert text.isprintable()
 
 
-def test_a_bookmark_is_the_date_it_says() -> None:
-    """Null and missing are none."""
-    assert bookmark_of("activity_by_day", {"replication_key_value": "2024-02-29"}) == date(2024, 2, 29)
-    assert bookmark_of("activity_by_day", {"replication_key_value": None}) is None
-    assert bookmark_of("activity_by_day", {}) is None
+def test_an_entry_says_which_days_have_been_written() -> None:
+    """Without a bookmark none; without a history, those from where the caller says."""
+    start = date(2024, 1, 1)
+    entry = {"replication_key_value": "2024-02-29", "history_start_date": "2023-05-01"}
+    assert written_of("activity_by_day", entry, history_start=start) == Written(date(2023, 5, 1), date(2024, 2, 29))
+    del entry["history_start_date"]
+    assert written_of("activity_by_day", entry, history_start=start) == Written(start, date(2024, 2, 29))
+    for none in ({"replication_key_value": None}, {}, {"history_start_date": "2023-05-01"}):
+        assert written_of("activity_by_day", none, history_start=start) is None
+
+
+def test_an_entry_holds_nothing_but_what_has_been_written() -> None:
+    """Markers that another version left go; what is written can be read again."""
+    entry: dict[str, Any] = {"starting_replication_value": "2025-01-01", "partitions": []}
+    written = Written(date(2023, 5, 1), date(2024, 2, 29))
+    set_written(entry, written)
+    assert entry == {
+        "replication_key": "period_end_date",
+        "replication_key_value": "2024-02-29",
+        "history_start_date": "2023-05-01",
+    }
+    assert written_of("activity_by_day", entry, history_start=date.max) == written
+    set_written(entry, None)
+    assert entry == {}
 
 
 ENTRIES = st.fixed_dictionaries(
@@ -126,6 +151,7 @@ ENTRIES = st.fixed_dictionaries(
         "replication_key_value": st.dates().map(str) | JSON,
         "progress_markers": st.just({"replication_key": "period_end_date", "replication_key_value": "2025-03-05"})
         | JSON,
+        "history_start_date": st.dates().map(str) | JSON,
         "partitions": st.lists(st.fixed_dictionaries({}, optional={"context": JSON, "progress_markers": JSON})) | JSON,
         "replication_key_signpost": JSON,
         "starting_replication_value": JSON,
@@ -166,8 +192,6 @@ def test_the_sdk_takes_any_state_that_passes(state: dict[str, Any]) -> None:
         for stream, entry in state.get("bookmarks", {}).items():
             assert repr(tap.state.get("bookmarks", {}).get(stream, {})) == repr(entry)
         tap._reset_state_progress_markers()  # noqa: SLF001 (what `sync_all` begins with)
-        for stream in tap.streams.values():
-            assert stream.partitions is None
 
 
 def messages_of(text: bytes) -> list[dict[str, Any]]:
@@ -181,7 +205,8 @@ def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureF
         "activity_by_year": {"replication_key": "period_end_date", "replication_key_value": "2024-01-01"},
         "somebody_elses": {"replication_key": "id", "replication_key_value": 3, "extra": [1, None]},
     }
-    state = {"bookmarks": {**others, **state_of("activity_by_day", replication_key_value="2025-03-09")["bookmarks"]}}
+    dates = {"replication_key_value": "2025-03-09", "history_start_date": "2025-03-03"}
+    state = {"bookmarks": {**others, **state_of("activity_by_day", **dates)["bookmarks"]}}
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         tap_of(state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
@@ -194,7 +219,11 @@ def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureF
     states = [message["value"] for message in messages if message["type"] == "STATE"]
     assert states[0] == state
     assert [found["bookmarks"]["activity_by_day"] for found in states[1:]] == [
-        {"replication_key": "period_end_date", "replication_key_value": "2025-03-12"}
+        {
+            "replication_key": "period_end_date",
+            "replication_key_value": "2025-03-12",
+            "history_start_date": "2025-03-03",
+        }
     ] * len(states[1:])
     assert all({name: found["bookmarks"][name] for name in others} == others for found in states)
     assert messages[-1]["type"] == "STATE"
@@ -226,7 +255,7 @@ def test_a_bookmark_at_or_after_today_reads_nothing_new(
     capsysbinary: pytest.CaptureFixture[bytes], caplog: pytest.LogCaptureFixture, bookmark: str
 ) -> None:
     """The state stands; one after today is warned of, as somebody may have edited it."""
-    state = state_of("activity_by_day", replication_key_value=bookmark)
+    state = state_of("activity_by_day", replication_key_value=bookmark, history_start_date="2025-03-03")
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         tap_of(
@@ -238,7 +267,7 @@ def test_a_bookmark_at_or_after_today_reads_nothing_new(
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
     assert states
     assert all(found == state for found in states)
-    assert any("lies after the company's today" in line for line in caplog.messages) == (bookmark > str(TODAY))
+    assert any("is after the company's today" in line for line in caplog.messages) == (bookmark > str(TODAY))
 
 
 def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -251,5 +280,6 @@ def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytes
     ):
         tap.run()
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
-    assert states[-1] == state_of("activity_by_day", replication_key_value="2025-03-12")
+    dates = {"replication_key_value": "2025-03-12", "history_start_date": "2025-03-03"}
+    assert states[-1] == state_of("activity_by_day", **dates)
     assert not any("2999" in json.dumps(found) for found in states)

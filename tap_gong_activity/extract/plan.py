@@ -1,0 +1,125 @@
+"""The plan of a stream's run: which windows to read and in which order, from what earlier runs have written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from tap_gong_activity.extract.windows import Window, cut_into_windows
+
+if TYPE_CHECKING:
+    from tap_gong_activity.extract.periods import Grain
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The days that have been written, all of them: from the start of the history to the bookmark.
+
+    Attributes:
+        history_start: First day.
+        bookmark: Exclusive end. Before `history_start` if nothing is known to be written.
+    """
+
+    history_start: date
+    bookmark: date
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """The windows of one run.
+
+    Attributes:
+        start: First day of the forward range, the start of a period.
+        windows: All windows, in order: the forward range's, then the open period, then the missing history's, newest
+            first.
+        history_is_held_back: Whether `start_date` lies before the history, and `end_date` keeps it from being extended.
+    """
+
+    start: date
+    windows: list[Window]
+    history_is_held_back: bool
+
+    @property
+    def missing(self) -> list[Window]:
+        """The windows that extend the history."""
+        return [window for window in self.windows if window.start < self.start]
+
+    def after(self, window: Window, written: Written | None) -> Written:
+        """Return what has been written once a window of this plan has been, and all windows before it."""
+        # An open period has to be read again from its start.
+        reached = window.end if window.is_complete else window.start
+        if written is None or written.bookmark < window.start:
+            # Days between the bookmark and a start_date that moved forward aren't known to be written.
+            return Written(window.start, reached)
+        if window.start < self.start:
+            return replace(written, history_start=window.start)
+        return replace(written, bookmark=max(reached, written.bookmark))
+
+
+def plan_windows(
+    grain: Grain,
+    *,
+    start_date: date,
+    end_date: date | None,
+    today: date,
+    lookback_days: int,
+    periods_per_window: int,
+    include_open_period: bool,
+    written: Written | None,
+) -> Plan:
+    """Plan a run.
+
+    Args:
+        grain: The stream's period.
+        start_date: Earliest day to sync.
+        end_date: Exclusive end, if the user set one.
+        today: The company's current day, which is the latest end.
+        lookback_days: How far behind the bookmark to read again.
+        periods_per_window: How many periods a window holds at most.
+        include_open_period: Whether to read the period that the end cuts.
+        written: What earlier runs have written, or None to read everything.
+    """
+    end = min(end_date or today, today)
+    bookmark = written.bookmark if written else None
+    start = first_day(grain, start_date, bookmark, lookback_days)
+    windows = cut_into_windows(
+        grain,
+        start,
+        end,
+        periods_per_window=periods_per_window,
+        # Once a period has been written whole, the part of it before end_date must not replace it.
+        include_open_period=include_open_period and (bookmark is None or bookmark <= grain.period_start(end)),
+    )
+    if written is None:
+        return Plan(start=start, windows=windows, history_is_held_back=False)
+    earliest = grain.period_start(start_date)
+    history_start = written.history_start
+    period_start = grain.period_start(history_start)
+    if period_start < min(history_start, end):
+        # Somebody edited it: a day in mid-period doesn't say that all of the period has been written.
+        history_start = grain.next_start(period_start)
+    is_held_back = earliest < history_start and end_date is not None and end_date <= history_start
+    if not is_held_back:
+        missing_end = min(history_start, start, grain.period_start(end))
+        missing = cut_into_windows(
+            grain, earliest, missing_end, periods_per_window=periods_per_window, include_open_period=False
+        )
+        windows += reversed(missing)
+    return Plan(start=start, windows=windows, history_is_held_back=is_held_back)
+
+
+def first_day(grain: Grain, start_date: date, bookmark: date | None, lookback_days: int) -> date:
+    """Return the first day to read: the bookmark less the lookback, at its period's start, never before `start_date`'s.
+
+    Args:
+        grain: The stream's period.
+        start_date: Earliest day to sync.
+        bookmark: Exclusive end of what earlier runs have written, if any did.
+        lookback_days: How far behind the bookmark to read again.
+    """
+    earliest = grain.period_start(start_date)
+    # Compared as a number of days, as a lookback of many thousand years has no date.
+    if bookmark is None or (bookmark - earliest).days <= lookback_days:
+        return earliest
+    return grain.period_start(bookmark - timedelta(days=lookback_days))
