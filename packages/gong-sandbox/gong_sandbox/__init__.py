@@ -1,18 +1,22 @@
-"""A strict stand-in for Gong's endpoint, with a company that is invented from a seed.
+"""A strict stand-in for Gong's API, with a company that is invented from a seed.
 
-It shares nothing with the tap, so that it cannot share its mistakes.
+It shares no code with any client, so that it can't share its mistakes.
 """
 
 from __future__ import annotations
 
-from gong_sandbox.activity import COUNTERS
-from gong_sandbox.clocks import Clock, HandClock
-from gong_sandbox.company import Company, Row, UserActivity
-from gong_sandbox.effects import Mutation, Status
-from gong_sandbox.faults import Fault, FaultNotUnderstoodError, parse_fault
-from gong_sandbox.profiles import Profile
-from gong_sandbox.request_log import RequestRecord
-from gong_sandbox.sandbox import Sandbox
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gong_sandbox.activity import COUNTERS
+    from gong_sandbox.clocks import Clock, HandClock
+    from gong_sandbox.company import Company, Row, UserActivity
+    from gong_sandbox.effects import Mutation, Status
+    from gong_sandbox.faults import Fault, FaultNotUnderstoodError, parse_fault
+    from gong_sandbox.profiles import Profile
+    from gong_sandbox.request_log import RequestRecord
+    from gong_sandbox.sandbox import Sandbox
 
 __all__ = [
     "COUNTERS",
@@ -30,3 +34,15 @@ __all__ = [
     "UserActivity",
     "parse_fault",
 ]
+
+MODULES = ("activity", "clocks", "company", "effects", "faults", "profiles", "request_log", "sandbox")
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
+    """Import a name on first use: the command handles signals before it imports everything."""
+    if name in __all__:
+        for module in map(import_module, (f"{__name__}.{module}" for module in MODULES)):
+            globals().update({name: value for name, value in vars(module).items() if name in __all__})
+        return globals()[name]
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,11 +19,11 @@ from gong_sandbox.commands import CommandNotRunError, run
 from gong_sandbox.company import DEFAULT_SEED, DEFAULT_SIZE, DEFAULT_ZONE, Company
 from gong_sandbox.faults import GRAMMAR, Fault, FaultNotUnderstoodError, parse_fault
 from gong_sandbox.sandbox import Sandbox
+from gong_sandbox.signals import ENDING_SIGNALS, block_signals
 
-#: Real credentials are not for the sandbox, and the tap takes one kind only.
-OTHER_CREDENTIALS = {"TAP_GONG_ACTIVITY_ACCESS_TOKEN", "TAP_GONG_ACTIVITY_OAUTH_TOKEN_FILE"}
-INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
-BAD_OPTION = 2
+
+class OutputError(Exception):
+    """Output that can't be written; the message says why."""
 
 
 def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[Fault]:
@@ -36,21 +37,21 @@ def _zone(_: click.Context, __: click.Parameter, name: str) -> str:
     try:
         return ZoneInfo(name).key
     except (KeyError, ValueError, OSError) as error:
-        msg = f"{name!r} is no IANA time zone, like {DEFAULT_ZONE}"
-        raise click.BadParameter(msg) from error
+        message = f"{name!r} isn't an IANA time zone like {DEFAULT_ZONE}"
+        raise click.BadParameter(message) from error
 
 
 def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        # Before Python 3.11, fromisoformat does not know Z.
+        # Before Python 3.11, fromisoformat doesn't accept Z.
         instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        msg = f"{text!r} is no ISO-8601 instant with an offset, like 2025-03-01T09:00:00Z"
-        raise click.BadParameter(msg)
+        message = f"{text!r} isn't an ISO-8601 date-time with an offset like 2025-03-01T09:00:00Z"
+        raise click.BadParameter(message)
     return instant
 
 
@@ -59,29 +60,33 @@ def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetim
     context_settings={"allow_interspersed_args": False, "show_default": True, "help_option_names": ["-h", "--help"]},
     epilog=f"\b\nFaults:\n\n{GRAMMAR}",
 )
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Loopback port to listen on; 0 is a free one.")
-@click.option("--size", type=click.IntRange(1), default=DEFAULT_SIZE, help="Users of the company.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Loopback port to listen on; 0: any free port.")
+@click.option("--size", type=click.IntRange(1), default=DEFAULT_SIZE, help="Number of users in the company.")
 @click.option("--zone", callback=_zone, default=DEFAULT_ZONE, metavar="NAME", help="The company's time zone.")
-@click.option("--seed", default=DEFAULT_SEED, help="Another text, another company.")
+@click.option("--seed", default=DEFAULT_SEED, help="Text that determines the company.")
 @click.option(
     "--now",
     callback=_instant,
     metavar="INSTANT",
-    help="Freeze the company's current day at that of an ISO-8601 instant.",
+    help="Freeze the company's current day at that of an ISO-8601 date-time.",
 )
-@click.option("--calls-per-second", type=click.IntRange(0), default=3, help="Calls within any second; 0: no limit.")
-@click.option("--daily-quota", type=click.IntRange(0), default=10_000, help="Calls within a day; 0: no limit.")
-@click.option("--page-size", type=click.IntRange(1), default=100, help="Users a page.")
-@click.option("--cursor-lifetime", type=click.FloatRange(0), default=600.0, help="Seconds for which a cursor is good.")
-@click.option("--latency", type=click.FloatRange(0), default=0.0, help="Seconds that each answer takes.")
+@click.option("--calls-per-second", type=click.IntRange(0), default=3, help="Rate limit; 0: none.")
+@click.option("--daily-quota", type=click.IntRange(0), default=10_000, help="Calls per day; 0: no limit.")
+@click.option("--page-size", type=click.IntRange(1), default=100, help="Number of users in a page.")
+@click.option("--cursor-lifetime", type=click.FloatRange(0), default=600.0, help="Seconds until a cursor expires.")
+@click.option("--latency", type=click.FloatRange(0), default=0.0, help="Seconds by which to delay each response.")
 @click.option(
-    "--fault", "faults", callback=_faults, multiple=True, metavar="FAULT", help="Something to go wrong; see below."
+    "--fault", "faults", callback=_faults, multiple=True, metavar="FAULT", help="Something that goes wrong; see below."
 )
-@click.option("--request-log", type=click.Path(dir_okay=False, path_type=Path), help="File for a JSON line a request.")
-@click.option("--access-key", default=Sandbox.access_key, help="The user name to accept.")
-@click.option("--access-key-secret", default=Sandbox.access_key_secret, help="The password to accept.")
+@click.option(
+    "--request-log", type=click.Path(dir_okay=False, path_type=Path), help="File for a line of JSON per request."
+)
+@click.option("--access-key", default=Sandbox.access_key, help="The access key to accept.")
+@click.option("--access-key-secret", default=Sandbox.access_key_secret, help="The access key secret to accept.")
 @click.option("--access-token", help="A bearer token to accept as well.")
-@click.option("--without-scope", is_flag=True, help="Refuse these for want of the endpoint's scope.")
+@click.option("--without-scope", is_flag=True, help="Refuse activity: the credentials lack api:stats:user-actions.")
+@click.option("--without-users-scope", is_flag=True, help="Refuse users: the credentials lack api:users:read.")
+@click.version_option(package_name="gong-sandbox")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def gong_sandbox(
     command: tuple[str, ...],
@@ -91,14 +96,12 @@ def gong_sandbox(
     now: datetime | None,
     calls_per_second: int,
     daily_quota: int,
-    *,
-    without_scope: bool,
-    **options: Any,  # noqa: ANN401 (each is an argument of Sandbox, with the type declared above)
+    **options: Any,  # noqa: ANN401 - with the types declared above
 ) -> int:
-    """Serve Gong's user activity, aggregated by period, of an invented company.
+    """Serve an invented company as Gong's API would.
 
-    With a COMMAND (after --), run it with the environment that turns tap-gong-activity to the sandbox, and exit with
-    its status. Without one, print that environment and serve until interrupted.
+    With a COMMAND (after --), run it with environment variables that point it to the sandbox, and exit with its
+    status. Without one, print these variables and serve until interrupted.
     """
     company = Company(size, zone, seed)
     sandbox = Sandbox(
@@ -106,43 +109,62 @@ def gong_sandbox(
         today=None if now is None else company.today(now),
         calls_per_second=calls_per_second or None,
         daily_quota=daily_quota or None,
-        has_scope=not without_scope,
+        has_scope=not options.pop("without_scope"),
+        has_users_scope=not options.pop("without_users_scope"),
         **options,
     )
-    if not command:
-        # Before any thread exists, so that the signals reach nobody but `_serve`.
-        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
     with ExitStack() as started:
         try:
             started.enter_context(sandbox)
         except OSError as error:
-            msg = f"cannot start: {error.strerror}"
-            raise click.UsageError(msg) from error
-        return _run(command, sandbox) if command else _serve(sandbox)
+            message = f"cannot start: {error.strerror}"
+            raise click.UsageError(message) from error
+        if command:
+            return run(command, {**os.environ, **sandbox.environment})
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment.items()]
+        _write("\n".join([f"# Serving Gong's API at {sandbox.url} until interrupted", *exports, ""]))
+        signal.sigwait(ENDING_SIGNALS)
+        return 0
 
 
-def _run(command: tuple[str, ...], sandbox: Sandbox) -> int:
-    inherited = {name: value for name, value in os.environ.items() if name not in OTHER_CREDENTIALS}
-    return run(command, {**inherited, **sandbox.environment})
+def _write(text: str) -> None:
+    """Write to stdout.
 
-
-def _serve(sandbox: Sandbox) -> int:
-    click.echo(f"# Gong's stand-in is at {sandbox.url} until interrupted. To turn the tap to it:")
-    for name, value in sandbox.environment.items():
-        click.echo(f"export {name}={shlex.quote(value)}")
-    sys.stdout.flush()
-    signal.sigwait(INTERRUPTIONS)
-    return 0
+    Raises:
+        OutputError: It's closed or full.
+    """
+    if sys.__stdout__ is None:
+        message = "cannot write to stdout: it's closed"
+        raise OutputError(message)
+    try:
+        # Past Python's own buffer, which would fail once more on exit.
+        with open(sys.__stdout__.fileno(), "w", encoding="utf-8", closefd=False) as stdout:
+            stdout.write(text)
+    except OSError as error:
+        message = f"cannot write to stdout: {error.strerror}"
+        raise OutputError(message) from error
 
 
 def main() -> NoReturn:
-    """Run the command line; exits with a status, and says what is wrong in one sentence."""
+    """Run the command line, and exit with a status; errors are one sentence."""
+    block_signals()
     try:
-        status = gong_sandbox.main(prog_name="gong-sandbox", standalone_mode=False)
+        with redirect_stdout(io.StringIO()) as written:
+            status = gong_sandbox.main(prog_name="gong-sandbox", standalone_mode=False)
+        if text := written.getvalue():
+            _write(text)
     except click.ClickException as error:
-        click.echo(f"gong-sandbox: {error.format_message()}", err=True)
-        status = BAD_OPTION
+        status = _fail(error.format_message(), error.exit_code)
     except CommandNotRunError as error:
-        click.echo(f"gong-sandbox: {error}", err=True)
-        status = error.status
+        status = _fail(str(error), error.status)
+    except OutputError as error:
+        status = _fail(str(error), 1)
     sys.exit(status)
+
+
+def _fail(message: str, status: int) -> int:
+    """Write an error to stderr, which may be closed or full, and return the status."""
+    if sys.__stderr__ is not None:
+        with suppress(OSError):
+            os.write(sys.__stderr__.fileno(), f"gong-sandbox: {message}\n".encode())
+    return status

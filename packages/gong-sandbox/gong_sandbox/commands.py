@@ -1,4 +1,4 @@
-"""Runs somebody's command as if it had been called directly."""
+"""Runs a command as if it had been called directly."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 from typing import TYPE_CHECKING
+
+from gong_sandbox.signals import ENDING_SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,55 +20,56 @@ ENDED_BY_SIGNAL = 128
 
 
 class CommandNotRunError(Exception):
-    """A command cannot be run; the message says why.
+    """A command that can't be run; the message says why.
 
     Attributes:
-        status: The exit status that shells have for it.
+        status: The exit status that shells return for it.
     """
 
     def __init__(self, message: str, status: int) -> None:
-        """Take the message and the status."""
         super().__init__(message)
         self.status = status
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run `command` to its end, pass SIGTERM and SIGINT on to it, and give its status as shells do.
+    """Run `command` to its end, forward signals to it, and return its status as shells do.
+
+    Signals must be blocked until then; from then on they're forwarded, and have no effect once the command has ended.
 
     Raises:
-        CommandNotRunError: There is no such command, or it may not be run.
+        CommandNotRunError: There is no such command, or it isn't executable.
     """
-    came_early: list[int] = []
+    pending: list[int] = []
     process: subprocess.Popen[bytes] | None = None
 
-    def pass_on(number: int, _: FrameType | None) -> None:
+    def forward(number: int, _: FrameType | None) -> None:
         if number == signal.SIGINT and _terminal_interrupts_everyone():
             return
         if process is None:
-            came_early.append(number)
+            pending.append(number)
         else:
             process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in ENDING_SIGNALS:
+        signal.signal(number, forward)
+    # The command inherits which signals are blocked.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
     try:
-        process = subprocess.Popen(command, env=environment)  # noqa: S603 (the user's own command)
-        for number in came_early:
-            process.send_signal(number)
-        status = process.wait()
+        process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own command
     except FileNotFoundError:
-        msg = f"command not found: {command[0]}"
-        raise CommandNotRunError(msg, NOT_FOUND) from None
+        message = f"command not found: {command[0]}"
+        raise CommandNotRunError(message, NOT_FOUND) from None
     except OSError as error:
-        msg = f"cannot run {command[0]}: {error.strerror}"
-        raise CommandNotRunError(msg, CANNOT_BE_RUN) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        message = f"cannot run {command[0]}: {error.strerror}"
+        raise CommandNotRunError(message, CANNOT_BE_RUN) from None
+    for early in pending:
+        process.send_signal(early)
+    status = process.wait()
     return ENDED_BY_SIGNAL - status if status < 0 else status
 
 
 def _terminal_interrupts_everyone() -> bool:
-    """Tell whether Ctrl-C reaches the command without us, as it does in the terminal's foreground."""
+    """Return whether Ctrl-C reaches the command directly, as it does in the terminal's foreground."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY)
     except OSError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from threading import Lock
@@ -67,7 +67,7 @@ class RequestLog:
                 self._file.write(json.dumps(asdict(record), default=datetime.isoformat).encode() + b"\n")
             except OSError as error:
                 # The client still gets its response: a full disk is no fault of Gong's.
-                os.write(2, f"gong-sandbox: cannot write the request log: {error.strerror}\n".encode())
+                logging.getLogger(__name__).warning("Cannot write the request log: %s", error.strerror)
                 self._file = None
 
     @property

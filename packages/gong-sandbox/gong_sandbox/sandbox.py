@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from gong_sandbox.api import Api
 from gong_sandbox.clocks import Clock
 from gong_sandbox.company import Company
 from gong_sandbox.credentials import Credentials
 from gong_sandbox.cursors import Cursors
+from gong_sandbox.environments import variables
 from gong_sandbox.faults import Fault, parse_fault
 from gong_sandbox.limits import CallLimits
 from gong_sandbox.request_log import RequestLog, RequestRecord
@@ -21,6 +22,7 @@ from gong_sandbox.tokens import TOKEN_PATH, Tokens
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
+    from pathlib import Path
     from types import TracebackType
 
 
@@ -81,7 +83,7 @@ class Sandbox:
         with ExitStack() as resources:
             log_file = None
             if self.request_log is not None:
-                log_file = resources.enter_context(Path(self.request_log).open("ab", buffering=0))
+                log_file = resources.enter_context(_open_log(self.request_log))
             self._log = RequestLog(log_file)
             self.tokens = Tokens(self.clock, self.token_lifetime, self.access_token)
             self._faults = [parse_fault(fault) if isinstance(fault, str) else fault for fault in self.faults]
@@ -135,13 +137,15 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that turn the tap to the sandbox."""
-        return {
-            "TAP_GONG_ACTIVITY_API_URL": self.url,
-            "TAP_GONG_ACTIVITY_ACCESS_KEY": self.access_key,
-            "TAP_GONG_ACTIVITY_ACCESS_KEY_SECRET": self.access_key_secret,
-            "TAP_GONG_ACTIVITY_COMPANY_TIMEZONE": self.company.zone.key,
-        }
+        """The environment variables that point an integration to the sandbox, whatever else is configured."""
+        return variables(
+            {
+                "API_URL": self.url,
+                "ACCESS_KEY": self.access_key,
+                "ACCESS_KEY_SECRET": self.access_key_secret,
+                "COMPANY_TIMEZONE": self.company.zone.key,
+            }
+        )
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -152,3 +156,8 @@ class Sandbox:
     def violations(self) -> list[RequestRecord]:
         """The requests whose caller had been told to wait and did not."""
         return [record for record in self.requests if record.violation]
+
+
+def _open_log(path: Path | str) -> IO[bytes]:
+    """Open a file to append to, without blocking on a named pipe that nobody reads."""
+    return open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,14 +21,13 @@ from sandbox_support.client import PATH, PATIENCE, asking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-GONG_SANDBOX = [sys.executable, "-c", "from gong_sandbox.cli import main; main()"]
+GONG_SANDBOX = [sys.executable, "-m", "gong_sandbox"]
 NAMES = ("API_URL", "ACCESS_KEY", "ACCESS_KEY_SECRET", "COMPANY_TIMEZONE")
 
 ASK = f"""
 import json, os, sys, urllib.request, base64
-given = {{name: os.environ["TAP_GONG_ACTIVITY_" + name] for name in {NAMES}}}
+given = {{name: os.environ["GONG_" + name] for name in {NAMES}}}
 basic = base64.b64encode((given["ACCESS_KEY"] + ":" + given["ACCESS_KEY_SECRET"]).encode()).decode()
 request = urllib.request.Request(
     given["API_URL"] + {PATH!r},
@@ -69,14 +71,27 @@ def test_a_command_is_given_what_the_tap_reads() -> None:
     assert page["usersAggregateActivity"][0]["userAggregateActivity"][0]["fromDate"] == "2025-03-03T00:00:00+05:30"
 
 
-def test_real_credentials_do_not_reach_the_command() -> None:
-    """The tap takes one kind of credential only, and this one is the sandbox's."""
-    program = "import os; print([name for name in os.environ if name.startswith('TAP_GONG_ACTIVITY_')])"
-    others = {"TAP_GONG_ACTIVITY_ACCESS_TOKEN": "x", "TAP_GONG_ACTIVITY_OAUTH_TOKEN_FILE": "y"}
-    done = gong_sandbox("--", sys.executable, "-c", program, **others, TAP_GONG_ACTIVITY_START_DATE="2025-01-01")
-    assert "ACCESS_TOKEN" not in done.stdout
-    assert "OAUTH" not in done.stdout
-    assert "TAP_GONG_ACTIVITY_START_DATE" in done.stdout
+def test_nothing_leads_the_command_elsewhere() -> None:
+    """Other addresses, credentials and proxies of the environment lose; other settings stay."""
+    program = (
+        "import os, requests\n"
+        "print({name: value for name, value in os.environ.items() if name.startswith('TAP_GONG_ACTIVITY_')})\n"
+        f"print(requests.post(os.environ['GONG_API_URL'] + {PATH!r}).status_code)"
+    )
+    others = dict.fromkeys(("ACCESS_TOKEN", "OAUTH_TOKEN_FILE", "API_URL", "ACCESS_KEY"), "elsewhere")
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"), "http://127.0.0.1:1")
+    elsewhere = {
+        f"{prefix}{name}": value for prefix in ("GONG_", "TAP_GONG_ACTIVITY_") for name, value in others.items()
+    }
+    elsewhere |= {**proxies, "no_proxy": "", "NO_PROXY": "", "TAP_GONG_ACTIVITY_START_DATE": "2025-01-01"}
+    done = gong_sandbox("--", sys.executable, "-c", program, **elsewhere)
+    shown, status = done.stdout.splitlines()
+    given = ast.literal_eval(shown)
+    assert "elsewhere" not in given.values()
+    # Empty rather than absent, which wins over a .env file.
+    assert (given["TAP_GONG_ACTIVITY_ACCESS_TOKEN"], given["TAP_GONG_ACTIVITY_OAUTH_TOKEN_FILE"]) == ("", "")
+    assert given["TAP_GONG_ACTIVITY_START_DATE"] == "2025-01-01"
+    assert status == "401"
 
 
 def test_stdin_is_the_commands() -> None:
@@ -98,14 +113,14 @@ def test_a_command_that_is_killed_gives_a_shells_status() -> None:
     assert done.returncode == 137
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_are_passed_on(number: signal.Signals) -> None:
     """The command decides what becomes of them, and ends the sandbox with its status."""
     program = (
         # Written past Python's buffer, which a signal in the middle of a write may not use again.
         "import os, signal, sys, time\n"
         "def leave(number, frame): os.write(1, f'got {number}\\n'.encode()); sys.exit(40 + number)\n"
-        "signal.signal(signal.SIGTERM, leave); signal.signal(signal.SIGINT, leave)\n"
+        "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(number, leave)\n"
         "os.write(1, b'ready\\n')\n"
         "time.sleep(60)"
     )
@@ -153,21 +168,21 @@ def test_an_interrupt_at_a_terminal_arrives_once() -> None:
         assert process.wait(PATIENCE) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_without_a_command_it_serves_until_interrupted(
     serving_command: subprocess.Popen[str], number: signal.Signals
 ) -> None:
     """It prints what a shell can read, serves, and ends cleanly."""
     assert serving_command.stdout
     assert serving_command.stderr
-    lines = [serving_command.stdout.readline() for _ in range(5)]
+    lines = [serving_command.stdout.readline() for _ in range(15)]
     assert re.match(r"# .*http://127\.0\.0\.1:\d+ ", lines[0])
     exported = dict(shlex.split(line)[1].split("=", 1) for line in lines[1:])
-    assert sorted(exported) == sorted(f"TAP_GONG_ACTIVITY_{name}" for name in NAMES)
+    assert {f"TAP_GONG_ACTIVITY_{name}" for name in NAMES} < exported.keys()
     response = requests.post(
-        exported["TAP_GONG_ACTIVITY_API_URL"] + PATH,
+        exported["GONG_API_URL"] + PATH,
         json=asking("WEEK", "2025-03-03", "2025-03-12"),
-        auth=(exported["TAP_GONG_ACTIVITY_ACCESS_KEY"], exported["TAP_GONG_ACTIVITY_ACCESS_KEY_SECRET"]),
+        auth=(exported["GONG_ACCESS_KEY"], exported["GONG_ACCESS_KEY_SECRET"]),
         timeout=PATIENCE,
     )
     assert response.status_code == 200
@@ -178,13 +193,90 @@ def test_without_a_command_it_serves_until_interrupted(
     assert serving_command.stderr.read() == ""
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("milliseconds", [30, 60, 100, 150, 250])
+def test_a_signal_ends_it_at_any_moment(number: signal.Signals, milliseconds: int) -> None:
+    """Without a traceback: while it's starting, before Python handles signals by default, or serving."""
+    with subprocess.Popen(
+        GONG_SANDBOX, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr
+        while not signals_blocked(process.pid):
+            time.sleep(0.001)
+        time.sleep(milliseconds / 1000)
+        process.send_signal(number)
+        assert (process.wait(PATIENCE), process.stderr.read()) == (0, "")
+
+
+def signals_blocked(pid: int) -> bool:
+    """Return whether the package has begun: the first thing it does is to block signals."""
+    status = Path(f"/proc/{pid}/status")
+    return not status.exists() or re.search(r"SigBlk:\s+0*[1-9a-f]", status.read_text("ascii")) is not None
+
+
+def test_nohup_is_respected() -> None:
+    """A SIGHUP that's ignored from the start doesn't end it."""
+    program = "import os, signal, time; os.kill(os.getppid(), signal.SIGHUP); time.sleep(0.1); print('alive')"
+    done = subprocess.run(
+        [*GONG_SANDBOX, "--", sys.executable, "-c", program],
+        capture_output=True,
+        timeout=PATIENCE,
+        check=True,
+        preexec_fn=ignore_hangups,
+    )
+    assert done.stdout == b"alive\n"
+
+
+def ignore_hangups() -> None:
+    """Do what nohup does."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize("option", ["", "--help", "--version"])
+@pytest.mark.parametrize(
+    ("redirection", "reason"),
+    [
+        (">&-", "it's closed"),
+        (">/dev/full", "No space left on device"),
+        ("| :", "Broken pipe"),
+    ],
+)
+def test_a_closed_or_full_stdout_ends_it_in_one_sentence(option: str, redirection: str, reason: str) -> None:
+    """It exits with a status, and without a traceback."""
+    # The pipe's reader is gone by the time that something is written.
+    command = f"(sleep 0.1; {shlex.join(GONG_SANDBOX)} {option}; echo $? >&2) {redirection}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.stderr == f"gong-sandbox: cannot write to stdout: {reason}\n1\n"
+
+
+def test_a_closed_or_full_stderr_is_ignored() -> None:
+    """The status stays that of the mistake."""
+    for redirection in ("2>&-", "2>/dev/full"):
+        command = f"{shlex.join(GONG_SANDBOX)} --nonsense {redirection}"
+        assert subprocess.run(["/bin/sh", "-c", command], timeout=PATIENCE, check=False).returncode == 2
+
+
+def test_a_full_request_log_is_said_once() -> None:
+    """The responses go on."""
+    done = gong_sandbox("--request-log", "/dev/full", "--now", "2025-03-06T00:00:00Z", "--", sys.executable, "-c", ASK)
+    assert json.loads(done.stdout)
+    assert done.stderr == "Cannot write the request log: No space left on device\n"
+
+
+def test_a_request_log_that_nobody_reads_is_a_mistake(tmp_path: Path) -> None:
+    """A named pipe without a reader doesn't block."""
+    os.mkfifo(tmp_path / "pipe")
+    done = gong_sandbox("--request-log", str(tmp_path / "pipe"))
+    assert (done.returncode, done.stderr) == (2, "gong-sandbox: cannot start: No such device or address\n")
+
+
 def test_options_reach_the_sandbox(tmp_path: Path) -> None:
     """Limits, faults, credentials and the log are as they were asked for."""
     log = tmp_path / "requests.jsonl"
     program = (
         "import os, requests\n"
         "auth = ('sandbox-access-key', 'sandbox-access-key-secret')\n"
-        f"url = os.environ['TAP_GONG_ACTIVITY_API_URL'] + {PATH!r}\n"
+        f"url = os.environ['GONG_API_URL'] + {PATH!r}\n"
         f"print([requests.post(url, json={asking()}, auth=auth).status_code for _ in range(5)])\n"
         "token = {'Authorization': 'Bearer a-token'}\n"
         f"print(requests.post(url, json={asking()}, headers=token).status_code)"
@@ -247,11 +339,16 @@ def test_help_describes_every_fault() -> None:
         assert word in done.stdout
 
 
-def test_starting_loads_nothing_of_the_tap() -> None:
-    """It starts quickly, since the SDK is not imported."""
-    program = (
-        "import sys, gong_sandbox.cli\n"
-        "print(sorted(name for name in sys.modules if name.startswith(('tap_gong', 'singer', 'requests'))))"
-    )
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        # Signals are handled before anything slow is imported.
+        ("gong_sandbox.signals", ("click", "http.server", "msgspec")),
+        ("gong_sandbox.cli", ("tap_gong_activity", "singer_sdk", "requests")),
+    ],
+)
+def test_starting_is_quick(module: str, unwanted: tuple[str, ...]) -> None:
+    """What isn't needed isn't imported."""
+    program = f"import sys, {module}; print([name for name in {unwanted} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -325,12 +325,24 @@ def test_the_end_waits_for_nobody() -> None:
         assert connection.recv(1) == b""
 
 
-def test_environment_is_what_the_tap_reads() -> None:
-    """The four variables name the sandbox, its key and the company's zone."""
+def test_the_environment_points_any_integration_to_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neutral variables and the tap's; other credentials are empty, and the loopback address needs no proxy."""
+    monkeypatch.setenv("no_proxy", "internal.example")
+    monkeypatch.delenv("NO_PROXY", raising=False)
     with serving() as (sandbox, _):
-        assert sandbox.environment == {
-            "TAP_GONG_ACTIVITY_API_URL": sandbox.url,
-            "TAP_GONG_ACTIVITY_ACCESS_KEY": sandbox.access_key,
-            "TAP_GONG_ACTIVITY_ACCESS_KEY_SECRET": sandbox.access_key_secret,
-            "TAP_GONG_ACTIVITY_COMPANY_TIMEZONE": "America/Los_Angeles",
+        expected = {
+            "API_URL": sandbox.url,
+            "ACCESS_KEY": sandbox.access_key,
+            "ACCESS_KEY_SECRET": sandbox.access_key_secret,
+            "COMPANY_TIMEZONE": "America/Los_Angeles",
+            "ACCESS_TOKEN": "",
+            "OAUTH_TOKEN_FILE": "",
         }
+        assert sandbox.environment == {
+            **{f"GONG_{name}": value for name, value in expected.items()},
+            **{f"TAP_GONG_ACTIVITY_{name}": value for name, value in expected.items()},
+            "no_proxy": "internal.example,127.0.0.1",
+            "NO_PROXY": "internal.example,127.0.0.1",
+        }
+        monkeypatch.setenv("NO_PROXY", "*")
+        assert (sandbox.environment["no_proxy"], sandbox.environment["NO_PROXY"]) == ("internal.example,127.0.0.1", "*")
