@@ -95,6 +95,7 @@ class TapGongActivity(Tap):
             clock=self.clock,
             tally=self.tally,
             retries=self._retries(),
+            warn=self.warn_once,
         )
 
     def _retries(self) -> Retries:

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from tap_gong_activity.base.errors import TapError
 from tap_gong_activity.base.redaction import redact
-from tap_gong_activity.gong.retries import TryAgainError
+from tap_gong_activity.gong.retries import RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -209,12 +209,12 @@ class OAuthCredentials:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             # Its text holds the query, and with it the refresh token.
             reason = f"The OAuth token endpoint {self._token_host()} gave no answer ({type(error).__name__})"
-            raise TryAgainError(reason) from None
+            raise RetryableError(reason) from None
         answered = f"The OAuth token endpoint {self._token_host()} answered {response.status_code}"
         if response.status_code in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS} or (
             response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
-            raise TryAgainError(answered, response.status_code)
+            raise RetryableError(answered, response.status_code)
         try:
             answer = msgspec.json.decode(response.content, type=_TokenAnswer, strict=False)
         except (msgspec.DecodeError, UnicodeDecodeError):

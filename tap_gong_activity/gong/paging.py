@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_gong_activity.base.errors import GongError
-from tap_gong_activity.gong.client import NothingFoundError
+from tap_gong_activity.gong.failures import NothingFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ def _pages_once(
     seen: set[str] = set()
     while True:
         try:
-            page = client.ask(request.path, body, largest_answer=request.largest_answer)
+            page = client.post(request.path, body, max_bytes=request.largest_answer)
         except GongError as error:
             if seen and (error.status == HTTPStatus.BAD_REQUEST or isinstance(error, NothingFoundError)):
                 raise _CursorRefusedError(str(error), error.status) from None

@@ -68,7 +68,7 @@ class Asking:
     def ask(self, *, window: Window = WINDOW, largest_answer: int = LARGEST_ANSWER) -> Page:
         """Ask for a window's first page."""
         request = window_request(self.settings, window)
-        return self.client.ask(request.path, request.body, largest_answer=largest_answer)
+        return self.client.post(request.path, request.body, max_bytes=largest_answer)
 
     def failure(self, **options: Any) -> str:  # noqa: ANN401 (those of `ask`)
         """Ask, and give the sentence with which it fails."""
@@ -125,7 +125,7 @@ def asking(
     }
     with Sandbox(**{**defaults, **options}) as sandbox:
         settings = settings_of(**{"api_url": sandbox.url, "requests_per_second": UNPACED, **(given or {})})
-        tally, log = Tally(), list[str]()
+        tally, log, warnings = Tally(), list[str](), dict[str, str]()
         retries = retries_of(settings, clock=clock, tally=tally, log=log.append)
         client = GongClient(
             client_options(settings),
@@ -138,8 +138,9 @@ def asking(
             clock=clock,
             tally=tally,
             retries=retries,
+            warn=lambda kind, sentence: warnings.update({kind: sentence}),
         )
         try:
-            yield Asking(sandbox, client, settings, clock, tally, log, {})
+            yield Asking(sandbox, client, settings, clock, tally, log, warnings)
         finally:
             client.close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
-import backoff
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
 from support.fake_clock import FakeClock
 from support.given_settings import settings_of
 from support.properties import FEW
@@ -17,13 +18,16 @@ from support.sandbox_asking import retries_of
 from tap_gong_activity.base.cancellation import CancelledError
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.base.stats import Tally
-from tap_gong_activity.gong.retries import Retries, TryAgainError
+from tap_gong_activity.gong.retries import FatalError, Retries, RetryableError, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Attempt:
     """Fails a number of times, then gives its number."""
 
-    def __init__(self, failures: float = float("inf"), **options: Any) -> None:  # noqa: ANN401 (those of TryAgainError)
+    def __init__(self, failures: float = float("inf"), **options: Any) -> None:  # noqa: ANN401 (those of RetryableError)
         self.calls = 0
         self._failures = failures
         self._options = options
@@ -32,8 +36,20 @@ class Attempt:
         self.calls += 1
         if self.calls <= self._failures:
             reason = f"Failure {self.calls}"
-            raise TryAgainError(reason, **self._options)
+            raise RetryableError(reason, **self._options)
         return self.calls
+
+
+def failing_with(*statuses: int) -> Callable[[], str]:
+    """An attempt that fails with these statuses, one after another, and then succeeds."""
+    failures = [RetryableError("Failure", status) for status in statuses]
+
+    def attempt() -> str:
+        if failures:
+            raise failures.pop(0)
+        return "done"
+
+    return attempt
 
 
 def retrying(clock: FakeClock, **given_settings: Any) -> tuple[Retries, Tally, list[str]]:  # noqa: ANN401 (settings)
@@ -55,11 +71,13 @@ def test_there_are_as_many_tries_as_the_setting_says(max_retries: int) -> None:
     """One more than retries; the last failure is told, with how often."""
     attempt = Attempt(status=503)
     retries, tally, log = retrying(FakeClock(), max_retries=max_retries)
-    with pytest.raises(GongError, match=f"^Failure {max_retries + 1}; it was tried ") as caught:
+    with pytest.raises(GongError, match=f"^Failure {max_retries + 1}; giving up after ") as caught:
         retries.call(attempt)
     assert caught.value.status == 503
     assert (attempt.calls, tally.retries, len(log)) == (max_retries + 1, max_retries, max_retries)
-    assert str(caught.value).endswith(f"{max_retries + 1} times" if max_retries else "once, as max_retries is 0")
+    assert str(caught.value).endswith(
+        f"{max_retries + 1} attempts" if max_retries else "1 attempt, as max_retries is 0"
+    )
 
 
 @pytest.mark.parametrize("max_retries", [1, 8])
@@ -71,13 +89,13 @@ def test_the_last_try_may_help(max_retries: int) -> None:
 
 def test_waits_double_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the jitter, of which these are the longest."""
-    monkeypatch.setattr(backoff, "full_jitter", lambda longest: longest)
+    monkeypatch.setattr("random.uniform", lambda _least, most: most)
     clock = FakeClock()
     retries, _, log = retrying(clock, max_retries=9)
     with pytest.raises(GongError):
         retries.call(Attempt())
     assert clock.waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert log[1] == "Failure 2; try 3 of 10 follows in 2.0 s"
+    assert log[1] == "Failure 2; retrying in 2.0 s (attempt 3 of 10)"
 
 
 @FEW
@@ -101,13 +119,115 @@ def test_waits_differ() -> None:
     assert len(set(clock.waits)) == 40
 
 
-def test_a_held_try_waits_for_the_limiter_alone() -> None:
-    """Gong has said how long, so no wait is added to it."""
+def test_a_429_does_not_count_as_a_retry() -> None:
+    """It's waited for; whatever else fails in between is counted."""
+    clock, attempt = FakeClock(), failing_with(429, 429, 503, 429, 503, 429, 429)
+
+    retries, tally, log = retrying(clock, max_retries=2)
+    assert retries.call(attempt) == "done"
+    assert len(clock.waits) == tally.retries == 7
+    assert [line.endswith(" of 3)") for line in log] == [False, False, True, False, True, False, False]
+
+
+def test_a_429_backs_off_by_half_at_least() -> None:
+    """As it isn't a matter of luck; another kind of answer starts the row anew."""
+    clock, attempt = FakeClock(), failing_with(429, 429, 429, 503, 429)
+
+    retrying(clock)[0].call(attempt)
+    bounds = [(0.5, 1), (1, 2), (2, 4), (0, 1), (0.5, 1)]
+    assert all(least <= wait <= most for wait, (least, most) in zip(clock.waits, bounds, strict=True))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("asked", "waits"), [(7.0, [7, 7, 7, 8]), (0.1, [1, 2, 4, 8]), (None, [1, 2, 4, 8])])
+def test_the_longer_of_backoff_and_retry_after_is_waited(
+    status: int, asked: float | None, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever status asks."""
+    monkeypatch.setattr("random.uniform", lambda _least, most: most)
     clock = FakeClock()
-    retries, tally, log = retrying(clock, max_retries=3)
-    assert retries.call(Attempt(2, is_held=True)) == 3
-    assert (clock.waits, tally.retries) == ([], 2)
-    assert log[0] == "Failure 1; try 2 of 4 follows after that"
+    retries, _, _ = retrying(clock)
+    assert retries.call(Attempt(4, status=status, retry_after=asked)) == 5
+    assert clock.waits == waits
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_longer_wait_than_the_setting_ends_the_run(status: int) -> None:
+    """At once, with the wait and the time until when."""
+    retries, _, log = retrying(FakeClock(), max_retry_wait=600)
+    with pytest.raises(
+        FatalError, match="asking to wait 7,200 s, until 2025-03-12 22:00 UTC, which is longer"
+    ) as caught:
+        retries.call(Attempt(status=status, retry_after=7_200.0))
+    assert caught.value.status == status
+    assert log == []
+
+
+@pytest.mark.parametrize("max_retry_wait", [0, 5, 600])
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+def test_429_in_a_row_ends_the_run_after_max_retry_wait(max_retry_wait: int, retry_after: float | None) -> None:
+    """Named in the message, after not much longer than that."""
+    clock = FakeClock()
+    retries, _, _ = retrying(clock, max_retry_wait=max_retry_wait, max_retries=0)
+    with pytest.raises(FatalError, match=rf"max_retry_wait \({max_retry_wait} s\)"):
+        retries.call(Attempt(status=429, retry_after=retry_after and min(retry_after, max_retry_wait)))
+    assert max_retry_wait <= sum(clock.waits) <= max_retry_wait + 60
+
+
+NOW = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        ("5", None, 5),
+        (" 5 ", None, 5),
+        ("2.5", None, 2.5),
+        ("2, 3", None, 3),
+        ("30,2", None, 30),
+        ("soon, 2", None, 2),
+        ("2, 1773345600", None, 2),
+        ("Wed, 12 Mar 2025 20:01:30 GMT", None, 90),
+        ("Wed, 12 Mar 2025 20:01:30 -0000", None, 90),
+        ("Wednesday, 12-Mar-25 20:01:30 GMT", None, 90),
+        ("Wed Mar 12 20:01:30 2025", None, 90),
+        ("Wed, 12 Mar 2025 20:01:30 GMT, Wed, 12 Mar 2025 20:02:00 GMT", None, 120),
+        ("5, Wed, 12 Mar 2025 20:01:30 GMT", None, 90),
+        # Measured against the response's own clock, which may be hours ahead or behind.
+        ("Wed, 12 Mar 2025 22:00:02 GMT", "Wed, 12 Mar 2025 22:00:00 GMT", 2),
+        ("Wed, 12 Mar 2025 18:00:02 GMT", "Wed, 12 Mar 2025 18:00:00 GMT", 2),
+        ("Wed, 12 Mar 2025 20:01:30 GMT", "yesterday", 90),
+        # What asks for nothing.
+        ("", None, None),
+        ("0", None, None),
+        ("-5", None, None),
+        ("Wed, 12 Mar 2025 19:59:00 GMT", None, None),
+        ("1773345600", None, None),
+        ("1773345600000", None, None),
+        ("Wed, 12 Mar 2027 20:00:00 GMT", None, None),
+        ("nan", None, None),
+        ("inf", None, None),
+        ("1e400", None, None),
+        ("0x10", None, None),
+        ("5 seconds", None, None),
+        ("Wed, 12 Mar 2025 20:01:30 +99999999999999999999", None, None),
+        ("Wed, 99999999999999999999 Mar 2025 20:01:30 GMT", None, None),
+        ("Wed, 12 Mar 99999 20:01:30 GMT", None, None),
+        ("Wed, 12 Mar 2025 20:01:30 +2500", None, None),
+        ("2025-03-12T20:01:30Z", None, None),
+        ("9" * 60_000, None, None),
+        ("," * 60_000, None, None),
+    ],
+)
+def test_a_retry_after_is_a_number_a_date_or_a_list(value: str, date: str | None, seconds: float | None) -> None:
+    """Anything else, the past and what is over a year away ask for nothing."""
+    headers = CaseInsensitiveDict({"retry-after": value, **({"date": date} if date else {})})
+    assert retry_after(headers, NOW) == seconds
+
+
+def test_no_retry_after_asks_for_nothing() -> None:
+    """The usual case."""
+    assert retry_after({}, NOW) is None
 
 
 def test_nothing_else_is_tried_again() -> None:
@@ -137,7 +257,7 @@ def test_the_end_of_the_run_ends_the_waits() -> None:
 
 
 def test_no_wait_goes_past_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library that counts the tries would sleep by itself, which no signal could end."""
+    """Nothing could end it."""
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     retries, _, _ = retrying(FakeClock())

@@ -1,0 +1,94 @@
+"""What a response other than 200 means: which exception it is, and what to do about it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+
+from tap_gong_activity.base.errors import GongError, MissingScopeError
+from tap_gong_activity.base.redaction import redact
+from tap_gong_activity.gong.retries import FatalError, RetryableError, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from tap_gong_activity.gong.responses import ErrorEnvelope
+
+
+class NothingFoundError(GongError):
+    """Gong found nothing for the filters, which it says with a 404."""
+
+
+class Meaning(NamedTuple):
+    """What to raise for a response, and what to advise."""
+
+    error: type[GongError | RetryableError]
+    advice: str = ""
+
+
+RETRY = Meaning(RetryableError)
+REFUSED = Meaning(GongError)
+MISSING_SCOPE = Meaning(MissingScopeError, "give the key or the app that scope in Gong")
+NOTHING_FOUND = Meaning(NothingFoundError)
+
+BY_STATUS: dict[int, Meaning] = {
+    HTTPStatus.UNAUTHORIZED: Meaning(
+        FatalError,
+        "check the access key and its secret, or the token, and api_url, which may not be the host of this account",
+    ),
+    HTTPStatus.FORBIDDEN: Meaning(
+        FatalError, "the key has expired, or this machine's address isn't on the list of trusted IP addresses in Gong"
+    ),
+    HTTPStatus.NOT_FOUND: Meaning(GongError, "there's no such endpoint at that host, so check api_url"),
+    HTTPStatus.REQUEST_TIMEOUT: RETRY,
+    HTTPStatus.TOO_MANY_REQUESTS: RETRY,
+}
+REDIRECT = Meaning(GongError, "redirects aren't followed, so set api_url to the host that Gong gave the account")
+
+
+def meaning_of(status: int, envelope: ErrorEnvelope | None) -> Meaning:
+    """Return what a status other than 200 means.
+
+    Args:
+        status: The HTTP status.
+        envelope: What Gong says with it, or None if the body isn't Gong's.
+    """
+    if status == HTTPStatus.UNAUTHORIZED and envelope and any("permission" in e for e in envelope.errors or ()):
+        return MISSING_SCOPE
+    if status == HTTPStatus.NOT_FOUND and envelope:
+        return NOTHING_FOUND
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return RETRY
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return REDIRECT
+    return BY_STATUS.get(status, REFUSED)
+
+
+def failure_of(
+    status: int,
+    headers: Mapping[str, str],
+    envelope: ErrorEnvelope | None,
+    *,
+    secrets: Iterable[str],
+    now: datetime,
+) -> GongError | RetryableError:
+    """Return the exception for a response, whose message says what Gong said and what to do."""
+    meaning = meaning_of(status, envelope)
+    message = _describe(status, headers, envelope, list(secrets))
+    if meaning.advice:
+        message = f"{message}: {meaning.advice}"
+    if meaning.error is RetryableError:
+        return RetryableError(message, status, retry_after=retry_after(headers, now))
+    return meaning.error(message, status)
+
+
+def _describe(status: int, headers: Mapping[str, str], envelope: ErrorEnvelope | None, secrets: list[str]) -> str:
+    phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+    message = f"Gong returned {status} {phrase}".rstrip()
+    if envelope is None:
+        trace_id = headers.get("x-traceid")
+        return f"{message} (x-traceid {redact(trace_id, secrets)})" if trace_id else message
+    errors = redact("; ".join(envelope.errors or ()) or "no reason given", secrets)
+    request_id = envelope.request_id or headers.get("x-traceid")
+    return f"{message}, saying {errors!r}" + (f" (requestId {redact(request_id, secrets)})" if request_id else "")
