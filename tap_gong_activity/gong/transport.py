@@ -160,12 +160,13 @@ class Transport:
                 raise
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if not is_error:
-                causes = list(_causes(error))
-                reason = (
-                    f"The response of {origin(request.url)} didn't arrive within {self._limits.timeout:g} s"
-                    if any(isinstance(cause, TimeoutError) for cause in causes)
-                    else f"The response of {origin(request.url)} was truncated ({_root_cause(causes)})"
-                )
+                if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
+                    problem = f"didn't arrive within {self._limits.timeout:g} s"
+                elif isinstance(error, urllib3.exceptions.DecodeError):
+                    problem = "can't be decompressed"
+                else:
+                    problem = "was truncated"
+                reason = f"The response of {origin(request.url)} {problem}"
                 raise RetryableError(reason, response.status_code) from None
             is_truncated = True
         if len(body) > max_bytes and not is_error:
