@@ -1,17 +1,19 @@
-"""Windows read ahead by several threads, and given out in their order as if read one after another.
+"""Read-ahead: windows are fetched by several threads at once, and read in order as if fetched one after another.
 
-Gong takes about a second for an answer and allows three a second, so one request after another leaves most of that
-unused; and a window's next page can only be asked for with the cursor of the page before.
+Gong takes about a second for a response and allows three a second, so one request after another leaves most of that
+unused; and a window's next page can be requested only with the cursor of the page before.
 """
 
 from __future__ import annotations
 
 import threading
+import zlib
+from collections import deque
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_gong_activity.base.cancellation import Cancellation
-from tap_gong_activity.extract.page_buffer import MemoryBudget, PageBuffer
 from tap_gong_activity.gong.rate_limit import priority
 
 if TYPE_CHECKING:
@@ -19,133 +21,186 @@ if TYPE_CHECKING:
 
     from tap_gong_activity.extract.windows import Window
 
-MEMORY_BUDGET = 8_388_608
-"""Bytes of waiting pages that are kept in memory."""
+    Page = bytes | bytearray
+
+MAX_UNCOMPRESSED_BYTES = 8 * 1024 * 1024
+"""Size of the waiting pages beyond which further ones are compressed, to about a tenth."""
+
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+"""Size of the waiting pages, as they are kept, beyond which no thread requests another."""
+
+MAX_AHEAD = 4
+"""How many windows for each thread are begun beyond the one being written: what has been fetched is lost on failure."""
+
+POLL_SECONDS = 0.5
+"""Longest uninterrupted wait: Python may handle a signal right before a wait, which then doesn't end for it."""
 
 
 class ReadAhead:
-    """Reads up to `parallel` windows at once.
-
-    No more than twice as many are begun as have been given out, so that a slow target does not make the tap read all
-    of Gong into the temporary folder.
+    """Fetches up to `parallel` windows at once.
 
     Args:
-        windows: The windows, in the order in which they are wanted.
-        read: Reads one of them, page by page, until the token that its thread has bound is cancelled.
+        windows: The windows, in the order to read them in.
+        fetch: Requests one window's pages; ends when the token that its thread has bound is cancelled.
         run: The run's token.
-        parallel: How many threads read.
-        memory_budget: Bytes of waiting pages to keep in memory.
+        parallel: How many threads fetch, if the machine lets them start.
+        max_uncompressed: Bytes of waiting pages to keep uncompressed.
+        max_waiting: Bytes of waiting pages beyond which fetching waits.
     """
 
     def __init__(
         self,
         windows: Sequence[Window],
-        read: Callable[[Window], Iterator[bytes | bytearray]],
+        fetch: Callable[[Window], Iterator[Page]],
         *,
         run: Cancellation,
         parallel: int,
-        memory_budget: int = MEMORY_BUDGET,
+        max_uncompressed: int = MAX_UNCOMPRESSED_BYTES,
+        max_waiting: int = MAX_WAITING_BYTES,
     ) -> None:
-        budget = MemoryBudget(memory_budget)
-        self._windows = windows
-        self._read = read
-        self._readings = [_Reading(PageBuffer(budget), Cancellation(run)) for _ in windows]
-        self._parallel = parallel
+        self._fetch = fetch
+        self._queues = [_Queue(window, Cancellation(run)) for window in windows]
+        self._parallel = min(parallel, len(windows))
+        self._max_uncompressed = max_uncompressed
+        self._max_waiting = max_waiting
+        self._waiting_bytes = 0
+        self._being_written = 0
         self._begun = 0
-        self._given_out = 0
-        # Windows from here on are no longer wanted: those behind a failure, or all when the run ends.
+        # The queues from here on won't be read: those after a failure, or all when the run ends.
         self._end = len(windows)
         self._changed = threading.Condition()
 
-    def __iter__(self) -> Iterator[tuple[Window, Iterator[bytes | bytearray]]]:
+    def __iter__(self) -> Iterator[tuple[Window, Iterator[Page]]]:
         """Each window and its pages, which must be taken to their end before the next window.
 
-        Whatever reading a window raises is raised in its turn, after everything before it has been given out. However
-        this ends, no further request is made.
+        Whatever fetching a window raises is raised in its turn, after everything before it has been read. However this
+        ends, no further request is made.
         """
-        for number in range(min(self._parallel, len(self._windows))):
-            # A daemon, as a request that is under way can't be taken back and must not hold up the end of the run.
-            threading.Thread(target=self._work, name=f"read-ahead-{number + 1}", daemon=True).start()
+        if not self._start_threads():
+            yield from ((queue.window, self._fetch(queue.window)) for queue in self._queues)
+            return
         try:
-            for window, reading in zip(self._windows, self._readings, strict=True):
-                yield window, self._pages(reading)
+            for index, queue in enumerate(self._queues):
                 with self._changed:
-                    self._given_out += 1
+                    self._being_written = index
                     self._changed.notify_all()
+                # An iterator that keeps no page in a variable while the next one comes in.
+                yield queue.window, iter(partial(self._take, queue), None)
         finally:
-            with self._changed:
-                self._stop_at(0)
-                for reading in self._readings:
-                    reading.pages.close()
-                self._changed.notify_all()
+            self._end_at(0)
 
-    def _pages(self, reading: _Reading) -> Iterator[bytes | bytearray]:
-        # Not in a loop, here and below, whose variable would keep a page in memory while the next one comes in.
-        pages: Iterator[bytes | bytearray] = iter(partial(self._next_page, reading), None)
-        yield from pages
-        reading.pages.close()
-        if reading.failure is not None:
-            raise reading.failure
+    def _start_threads(self) -> int:
+        """Start the threads, and return how many the machine has given."""
+        started = 0
+        with suppress(RuntimeError, MemoryError):
+            while started < self._parallel:
+                # A daemon, as a request under way can't be taken back and must not hold up the end of the run.
+                threading.Thread(target=self._work, name=f"read-ahead-{started + 1}", daemon=True).start()
+                started += 1
+        return started
 
-    def _next_page(self, reading: _Reading) -> bytes | bytearray | None:
+    def _take(self, queue: _Queue) -> Page | None:
         with self._changed:
-            while not (reading.pages or reading.is_finished):
-                self._changed.wait()
-            return reading.pages.get() if reading.pages else None
+            self._wait_until(lambda: bool(queue.pages) or queue.is_complete)
+            if not queue.pages:
+                if queue.failure is not None:
+                    raise queue.failure
+                return None
+            page = queue.pages.popleft()
+            self._waiting_bytes -= len(page.content)
+            self._changed.notify_all()
+        return zlib.decompress(page.content) if page.is_compressed else page.content
+
+    # In the threads
 
     def _work(self) -> None:
-        while (index := self._next_window()) is not None:
-            reading = self._readings[index]
-            failure: BaseException | None = None
+        while (index := self._begin_window()) is not None:
+            queue = self._queues[index]
             priority.set(partial(self._priority, index))
             try:
-                with reading.cancellation.bound():
-                    if not all(map(partial(self._keep, index), self._read(self._windows[index]))):
-                        return
+                with queue.cancellation.bound():
+                    for page in self._fetch(queue.window):
+                        self._put(index, page)
+                        # Or it would stay in memory while the next one comes in.
+                        del page
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that writes
-                failure = error
+                queue.failure = error
+                self._end_at(index + 1)
             with self._changed:
-                if failure is not None:
-                    self._stop_at(index + 1)
-                reading.failure = failure
-                reading.is_finished = True
+                queue.is_complete = True
                 self._changed.notify_all()
 
-    def _keep(self, index: int, page: bytes | bytearray) -> bool:
-        """Have a page wait for its turn, if it is still wanted."""
+    def _begin_window(self) -> int | None:
+        """The next window to fetch.
+
+        None begins while much is waiting: it would stop halfway for want of room, until its cursor has expired.
+        """
         with self._changed:
-            if index < self._end:
-                self._readings[index].pages.put(page)
-                self._changed.notify_all()
-                return True
-            return False
-
-    def _stop_at(self, end: int) -> None:
-        self._end = min(self._end, end)
-        for reading in self._readings[self._end :]:
-            reading.cancellation.cancel()
-
-    def _priority(self, index: int) -> int:
-        """The window being written first; then the next ones, while some window hasn't begun; then first come."""
-        if index == self._given_out:
-            return -1
-        return index if self._begun < len(self._windows) else 0
-
-    def _next_window(self) -> int | None:
-        with self._changed:
-            while self._begun < self._end and self._begun >= self._given_out + 2 * self._parallel:
-                self._changed.wait()
+            self._wait_until(
+                lambda: (
+                    self._begun >= self._end
+                    or (
+                        self._begun < self._being_written + MAX_AHEAD * self._parallel
+                        and self._waiting_bytes <= self._max_waiting // 2
+                    )
+                )
+            )
             if self._begun >= self._end:
                 return None
             self._begun += 1
             return self._begun - 1
 
+    def _priority(self, index: int) -> int:
+        """The window being written first; then the next ones, while some window hasn't begun; then first come."""
+        if index == self._being_written:
+            return -1
+        return index if self._begun < len(self._queues) else 0
 
-class _Reading:
-    """What one window's thread has read so far."""
+    def _put(self, index: int, page: Page) -> None:
+        """Have a page wait for its turn, and return once there is room for another."""
+        queue = self._queues[index]
+        with self._changed:
+            is_compressed = self._waiting_bytes + len(page) > self._max_uncompressed
+        content = zlib.compress(page, 1) if is_compressed else page
+        with self._changed:
+            queue.pages.append(_WaitingPage(content, is_compressed))
+            self._waiting_bytes += len(content)
+            self._changed.notify_all()
+            self._wait_until(lambda: self._has_room(index) or index >= self._end)
+        queue.cancellation.raise_if_cancelled()
 
-    def __init__(self, pages: PageBuffer, cancellation: Cancellation) -> None:
-        self.pages = pages
+    def _has_room(self, index: int) -> bool:
+        # For the window being written always, or nothing would ever make room.
+        is_awaited = index == self._being_written and not self._queues[index].pages
+        return is_awaited or self._waiting_bytes <= self._max_waiting
+
+    # In either
+
+    def _end_at(self, end: int) -> None:
+        with self._changed:
+            self._end = min(self._end, end)
+            for queue in self._queues[self._end :]:
+                queue.cancellation.cancel()
+                self._waiting_bytes -= sum(len(page.content) for page in queue.pages)
+                queue.pages.clear()
+            self._changed.notify_all()
+
+    def _wait_until(self, condition: Callable[[], bool]) -> None:
+        while not self._changed.wait_for(condition, POLL_SECONDS):
+            pass
+
+
+class _WaitingPage(NamedTuple):
+    content: Page
+    is_compressed: bool
+
+
+class _Queue:
+    """One window's pages, from the thread that fetches them to the one that writes them."""
+
+    def __init__(self, window: Window, cancellation: Cancellation) -> None:
+        self.window = window
         self.cancellation = cancellation
-        self.is_finished = False
+        self.pages: deque[_WaitingPage] = deque()
+        self.is_complete = False
         self.failure: BaseException | None = None

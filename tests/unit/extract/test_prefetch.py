@@ -7,23 +7,21 @@ import threading
 from collections import Counter
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.counting_budget import CountingBudget
 from support.properties import SOME
 
 from tap_gong_activity.base.cancellation import Cancellation, CancelledError, bound_cancellation
-from tap_gong_activity.extract import prefetch
-from tap_gong_activity.extract.page_buffer import PageBuffer
 from tap_gong_activity.extract.periods import Grain
-from tap_gong_activity.extract.prefetch import ReadAhead
+from tap_gong_activity.extract.prefetch import MAX_AHEAD, ReadAhead
 from tap_gong_activity.extract.windows import Window
+from tap_gong_activity.gong.rate_limit import priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -103,8 +101,7 @@ class Script:
         self._size = size
 
     def __call__(self, window: Window) -> Iterator[bytes]:
-        cancellation = bound_cancellation()
-        assert cancellation is not None
+        cancellation = bound_cancellation() or Cancellation()
 
         def is_wanted() -> bool:
             return not cancellation.is_cancelled
@@ -129,7 +126,9 @@ class Script:
         return [self.page(index, page) for page in range(self._broken.get(index, self._pages[index]))]
 
 
-def take_all(ahead: ReadAhead, given: list[tuple[Window, list[bytes]]]) -> None:
+def take_all(
+    ahead: Iterable[tuple[Window, Iterator[bytes | bytearray]]], given: list[tuple[Window, list[bytes]]]
+) -> None:
     """Take every page, and note it."""
     for window, pages in ahead:
         taken: list[bytes] = []
@@ -142,7 +141,7 @@ def take_all(ahead: ReadAhead, given: list[tuple[Window, list[bytes]]]) -> None:
     pages=st.lists(st.integers(0, 5), max_size=12),
     broken=st.dictionaries(st.integers(0, 11), st.integers(0, 4), max_size=2),
     parallel=st.integers(1, 6),
-    memory_budget=st.sampled_from([0, 25, 10**6]),
+    room=st.sampled_from([(0, 0), (0, 25), (25, 60), (10**6, 10**6)]),
     stop_after=st.none() | st.integers(0, 12),
     seed=st.integers(0, 10**6),
 )
@@ -150,11 +149,11 @@ def test_any_schedule_gives_what_one_after_another_would(
     pages: list[int],
     broken: dict[int, int],
     parallel: int,
-    memory_budget: int,
+    room: tuple[int, int],
     stop_after: int | None,
     seed: int,
 ) -> None:
-    """Each page in its order, a failure after everything before it, no hang, and the memory given back."""
+    """Each page in its order, a failure after everything before it, and no hang, however little room there is."""
     broken = {index: page for index, page in broken.items() if index < len(pages) and page < pages[index]}
     script = Script(pages, broken)
     chance = random.Random(seed)  # noqa: S311 (a schedule, no secret)
@@ -164,18 +163,19 @@ def test_any_schedule_gives_what_one_after_another_would(
         pauses.wait(0.0001 * chance.randrange(3))
 
     script.before_request = pause
-    budgets: list[CountingBudget] = []
-
-    def budget_of(size: int) -> CountingBudget:
-        budgets.append(CountingBudget(size))
-        return budgets[-1]
-
     given_out: list[bytes] = []
     windows_given: list[Window] = []
 
     def run() -> str:
         iterator = iter(
-            ReadAhead(script.windows, script, run=Cancellation(), parallel=parallel, memory_budget=memory_budget)
+            ReadAhead(
+                script.windows,
+                script,
+                run=Cancellation(),
+                parallel=parallel,
+                max_uncompressed=room[0],
+                max_waiting=room[1],
+            )
         )
         try:
             for window, window_pages in iterator:
@@ -190,11 +190,9 @@ def test_any_schedule_gives_what_one_after_another_would(
             iterator.close()  # type: ignore[attr-defined]  # a generator
         return "done"
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prefetch, "MemoryBudget", budget_of)
-        outcome = in_time(run)
-        for thread in readers():
-            thread.join(PATIENCE)
+    outcome = in_time(run)
+    for thread in readers():
+        thread.join(PATIENCE)
     first_broken = min(broken, default=len(pages))
     everything = [page for index in range(min(first_broken + 1, len(pages))) for page in script.expected(index)]
     if outcome == "stopped":
@@ -204,7 +202,6 @@ def test_any_schedule_gives_what_one_after_another_would(
         assert given_out == everything
         assert outcome == (f"broken {first_broken}" if broken else "done")
     assert windows_given == script.windows[: len(windows_given)]
-    assert [budget.taken for budget in budgets] == [0]
     assert readers() == []
 
 
@@ -223,8 +220,8 @@ def test_windows_are_read_at_once() -> None:
 
 
 @pytest.mark.parametrize("parallel", [1, 2, 5])
-def test_no_more_windows_are_begun_than_twice_those_in_parallel(parallel: int) -> None:
-    """Ahead of those that have been given out, so that a slow target does not fill the disk."""
+def test_windows_are_begun_in_order_and_only_so_far_ahead(parallel: int) -> None:
+    """Of the one being written, as what has been fetched is lost if that one fails."""
     script = Script([1] * 40)
     taken: list[Window] = []
     iterator = iter(ReadAhead(script.windows, script, run=Cancellation(), parallel=parallel))
@@ -232,11 +229,11 @@ def test_no_more_windows_are_begun_than_twice_those_in_parallel(parallel: int) -
 
     def run() -> None:
         for window, pages in iterator:
+            until(lambda: len(script.begun) >= min(len(taken) + MAX_AHEAD * parallel, 40))
             list(pages)
-            until(lambda: len(script.begun) >= min(len(taken) + 2 * parallel, 40))
             for _ in range(3):
                 pause.wait(0.001)
-                assert len(script.begun) <= len(taken) + 2 * parallel
+                assert len(script.begun) <= len(taken) + MAX_AHEAD * parallel
             taken.append(window)
 
     in_time(run)
@@ -351,45 +348,97 @@ def test_nothing_to_read_starts_no_thread() -> None:
     assert readers() == []
 
 
-def test_a_page_that_cannot_be_kept_is_a_failure_of_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is raised in its turn, like any other."""
-
-    class FullBuffer(PageBuffer):
-        def put(self, page: bytes | bytearray) -> None:
-            if page.startswith(b"1/"):
-                message = "no room"
-                raise BrokenError(message)
-            super().put(page)
-
-    monkeypatch.setattr(prefetch, "PageBuffer", FullBuffer)
-    script = Script([2, 2, 2])
+def test_fetching_waits_for_room_but_never_for_the_window_being_written() -> None:
+    """With a target slower than Gong, what waits stays within its bound, and every page comes out."""
+    script = Script([20] * 4, size=1_000)
     given_out: list[tuple[Window, list[bytes]]] = []
-    with pytest.raises(BrokenError, match="no room"):
-        in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=3), given_out))
-    assert given_out == [(script.windows[0], script.expected(0)), (script.windows[1], [])]
+    parallel, room = 3, 5_000
+
+    def run() -> None:
+        ahead = ReadAhead(
+            script.windows, script, run=Cancellation(), parallel=parallel, max_uncompressed=10**6, max_waiting=room
+        )
+        for window, pages in ahead:
+            taken: list[bytes] = []
+            given_out.append((window, taken))
+            while True:
+                before = sum(script.requests.values())
+                threading.Event().wait(0.005)
+                all_taken = sum(len(pages) for _, pages in given_out)
+                # One page more for each thread, which waits for room once it has it.
+                assert before - all_taken <= room // 1_000 + 2 * parallel
+                if (page := next(pages, None)) is None:
+                    break
+                taken.append(bytes(page))
+
+    in_time(run)
+    assert [pages for _, pages in given_out] == [script.expected(index) for index in range(4)]
 
 
-def test_memory_stays_within_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows that are far ahead wait in the file."""
-    most: list[int] = []
-
-    class WatchedBudget(CountingBudget):
-        def take(self, size: int) -> bool:
-            is_taken = super().take(size)
-            most.append(self.taken)
-            return is_taken
-
-    monkeypatch.setattr(prefetch, "MemoryBudget", WatchedBudget)
-    script = Script([20] * 4, size=100)
+def test_pages_are_compressed_once_there_are_many_of_them() -> None:
+    """A hundred of them fit where only ten would as they are; each comes out as it came."""
+    script = Script([100] * 2, size=100_000)
     given_out: list[tuple[Window, list[bytes]]] = []
 
     def run() -> None:
-        iterator: Any = iter(ReadAhead(script.windows, script, run=Cancellation(), parallel=4, memory_budget=1_000))
-        _, pages = next(iterator)
-        until(lambda: sum(script.requests.values()) == 80)
-        assert [bytes(page) for page in pages] == script.expected(0)
+        iterator = iter(
+            ReadAhead(
+                script.windows, script, run=Cancellation(), parallel=2, max_uncompressed=300_000, max_waiting=1_000_000
+            )
+        )
+        window, pages = next(iterator)
+        until(lambda: script.requests == {0: 100, 1: 100})
+        given_out.append((window, [bytes(page) for page in pages]))
         take_all(iterator, given_out)
 
     in_time(run)
-    assert [pages for _, pages in given_out] == [script.expected(index) for index in (1, 2, 3)]
-    assert max(most) == 1_000
+    assert [pages for _, pages in given_out] == [script.expected(index) for index in range(2)]
+
+
+@pytest.mark.parametrize("given_threads", [0, 1, 3])
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_a_machine_that_gives_fewer_threads_gets_what_they_can_do(
+    monkeypatch: pytest.MonkeyPatch, given_threads: int, error: Exception
+) -> None:
+    """Without any, the main thread does it all."""
+    script = Script([2] * 8)
+    start, started = threading.Thread.start, list[str]()
+
+    def start_if_given(thread: threading.Thread) -> None:
+        if thread.name.startswith("read-ahead-"):
+            if len(started) == given_threads:
+                raise error
+            started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_if_given)
+    given_out: list[tuple[Window, list[bytes]]] = []
+    in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=4), given_out))
+    assert [pages for _, pages in given_out] == [script.expected(index) for index in range(8)]
+    assert len(started) == given_threads
+
+
+def test_the_window_being_written_is_the_most_urgent_then_the_next_until_all_have_begun() -> None:
+    """Then all others are equal, so that whoever came first goes first."""
+    script = Script([2] * 6)
+    seen: dict[tuple[int, int], int] = {}
+    go_on = [threading.Event(), threading.Event()]
+
+    def before_request(index: int, page: int, _is_wanted: Callable[[], bool]) -> None:
+        seen[index, page] = priority.get()()
+        if page == 1:
+            assert go_on[index // 3].wait(PATIENCE)
+
+    script.before_request = before_request
+
+    def run() -> None:
+        for number, (_, pages) in enumerate(ReadAhead(script.windows, script, run=Cancellation(), parallel=3)):
+            if number in {0, 1}:
+                # The first three have begun, and then the others.
+                until(lambda: len(seen) == (12 if number else 6))  # noqa: B023 - called at once
+                go_on[number].set()
+            list(pages)
+
+    in_time(run)
+    assert [seen[index, page] for index in range(3) for page in (0, 1)] == [-1, -1, 1, 1, 2, 2]
+    assert [seen[5, page] for page in (0, 1)] == [0, 0]
