@@ -138,7 +138,7 @@ PROPERTIES = th.PropertiesList(
     th.Property(
         "max_parallel_windows",
         th.IntegerType(minimum=1),
-        default=4,
+        default=6,
         title="Windows in parallel",
         description="How many windows are read ahead at once; 1 reads one after another.",
     ),

@@ -122,7 +122,7 @@ def test_the_defaults_are_the_contracts() -> None:
         periods_per_window=90,
         include_open_period=False,
         requests_per_second=3,
-        max_parallel_windows=4,
+        max_parallel_windows=6,
         request_timeout=300,
         max_retries=8,
         max_retry_wait=600,
