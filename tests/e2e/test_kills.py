@@ -23,6 +23,7 @@ from support.played_runs import (
     chance,
     company,
     gong,
+    kept_of,
     rows_of_messages,
     run,
 )
@@ -127,14 +128,6 @@ class Stage:
             rows_of_messages(self.uninterrupted.messages)
         )
         assert {**bookmarks(state), **again.bookmarks} == self.uninterrupted.bookmarks
-
-
-def kept_of(output: bytes) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Any]]:
-    """Give the rows that stand before the last whole STATE, and that state: what a target is sure to have kept."""
-    whole = output[: output.rfind(b"\n") + 1].splitlines()
-    messages = [json.loads(line) for line in whole]
-    last = max((number for number, message in enumerate(messages) if message["type"] == "STATE"), default=-1)
-    return list(rows_of_messages(messages[: last + 1])), messages[last]["value"] if last >= 0 else {}
 
 
 def keyed_by_stream(rows: Any) -> dict[tuple[str, str, str], Any]:  # noqa: ANN401 - streams with their rows

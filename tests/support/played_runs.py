@@ -267,6 +267,14 @@ def rows_of_messages(messages: Iterable[dict[str, Any]]) -> Iterator[tuple[str, 
                     yield message["stream"], json.loads(line)
 
 
+def kept_of(output: bytes) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Any]]:
+    """Give the rows that stand before the last whole STATE, and that state: what a target is sure to have kept."""
+    whole = output[: output.rfind(b"\n") + 1].splitlines()
+    messages = [json.loads(line) for line in whole]
+    last = max((number for number, message in enumerate(messages) if message["type"] == "STATE"), default=-1)
+    return list(rows_of_messages(messages[: last + 1])), messages[last]["value"] if last >= 0 else {}
+
+
 def bookmarks(state: Mapping[str, Any]) -> dict[str, str | None]:
     """Give the bookmark of each stream in a state."""
     entries: dict[str, dict[str, Any]] = state.get("bookmarks", {})
