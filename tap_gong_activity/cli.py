@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
+import click
 from singer_sdk.exceptions import SingerSDKError
 from singer_sdk.plugin_base import SingerCommand
-from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_gong_activity.base.errors import TapError
+from tap_gong_activity.base.documents import read_json_object
+from tap_gong_activity.base.errors import SettingsError, TapError
+from tap_gong_activity.environment import PREFIX, settings_in_environment
+from tap_gong_activity.settings import SCHEMAS
+from tap_gong_activity.singer.catalog import parse_catalog
 from tap_gong_activity.tap import TapGongActivity
 
 if sys.version_info >= (3, 12):
@@ -21,10 +26,10 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    import click
-    from singer_sdk.plugin_base import _ConfigInput
+ENVIRONMENT = "ENV"
+"""What --config takes instead of a file's path, to read settings from the environment."""
 
 
 class TapCommand(SingerCommand):
@@ -32,7 +37,6 @@ class TapCommand(SingerCommand):
 
     @override
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        # Around all of click's work, as the SDK reads files and discovers while click still parses.
         try:
             return super().main(*args, **kwargs)
         except (TapError, SingerSDKError) as error:
@@ -46,7 +50,7 @@ class TapCommand(SingerCommand):
 
     @override
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        # --discover and --about print while click still parses.
+        # --help and --version print while click still parses.
         with _output_failures():
             return super().make_context(*args, **kwargs)
 
@@ -81,9 +85,12 @@ class CommandLine(TapGongActivity):
     def get_singer_command(cls) -> click.Command:
         sdk_command = super().get_singer_command()
         for parameter in sdk_command.params:
-            if parameter.name == "test":
-                # The SDK tests while click still parses, so without the catalog and with every stream.
+            if parameter.name in {"config", "discover", "test"}:
+                # The SDK reads files, discovers and tests while click still parses, without the other options.
                 parameter.callback, parameter.expose_value = None, True
+            if parameter.name in {"catalog", "state"}:
+                # Click's own files would end with a usage message, and take any encoding but the locale's for an error.
+                parameter.type = click.STRING
         return TapCommand(
             name=sdk_command.name,
             callback=sdk_command.callback,
@@ -95,62 +102,61 @@ class CommandLine(TapGongActivity):
 
     @classmethod
     @override
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
-        if any(path.lstrip().startswith("{") for path in value):
-            # Not repeated, as it is the settings themselves, with their secrets.
-            message = "The option --config takes the path of a JSON file, or ENV, not the settings themselves."
-            raise TapError(message)
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError) as error:
-            message = f"A config file can't be read as a JSON object ({error}): --config was {', '.join(value)}."
-            raise TapError(message) from None
-
-    @classmethod
-    @override
-    def invoke(  # type: ignore[override]  # --test is an option of its own, as the SDK's own are
+    def invoke(  # type: ignore[override]  # more of the options than the SDK leaves to it
         cls,
         *,
-        config: _ConfigInput,
+        config: tuple[str, ...] = (),
         about: bool = False,
         about_format: str | None = None,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
+        discover: bool = False,
+        state: str | None = None,
+        catalog: str | None = None,
         test: str = CliTestOptionValue.Disabled.value,
     ) -> None:
-        """Do what the command line asks for, with the options of the SDK's own."""
+        """Do what the command line's options say.
+
+        Raises:
+            TapError: If an option, a setting, the catalog or the state can't be used, or the run can't go on.
+        """
         if about:
             cls.print_about(about_format)
             return
+        if discover:
+            # The catalog depends on no setting; without this one, the SDK would warn that it's missing.
+            cls(config={"start_date": "2000-01-01"}, validate_config=False, setup_mapper=False).run_discovery()
+            return
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(
-            config=config.config,
-            state=_read_json(state, "state") if state else None,
-            catalog=_read_catalog(catalog) if catalog else None,
-            parse_env_config=config.parse_env,
+            config=cls._read_config(config),
+            state=_read("state", state) if state is not None else None,
+            catalog=parse_catalog(_read("catalog", catalog)) if catalog is not None else None,
+            parse_env_config=ENVIRONMENT in config,
         )
         if test == CliTestOptionValue.Schema.value:
             tap.write_schemas()
-        else:
-            tap.run(test=test != CliTestOptionValue.Disabled.value)
+        elif not (tap.run() if test == CliTestOptionValue.Disabled.value else tap.test()):
+            sys.exit(1)
+
+    @classmethod
+    def _read_config(cls, paths: tuple[str, ...]) -> dict[str, Any]:
+        if any(path.lstrip().startswith("{") for path in paths):
+            # Not quoted, as these are the settings themselves, with their secrets.
+            message = "The option --config takes the path of a JSON file, or ENV, not the settings themselves."
+            raise SettingsError(message)
+        if not paths and settings_in_environment(SCHEMAS, os.environ):
+            message = f"Settings in {PREFIX}* variables are read only with --config ENV: add it."
+            raise SettingsError(message)
+        config: dict[str, Any] = {}
+        for path in paths:
+            if path != ENVIRONMENT:
+                # A setting that is absent from a file, if only by being empty, leaves the files before it as they are.
+                config |= {name: value for name, value in _read("config", path, Decimal).items() if value != ""}
+        return config
 
 
-def _read_json(file: IO[str], kind: str) -> dict[str, Any]:
+def _read(kind: str, path: str, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
     try:
-        content = json.loads(file.read())
-    except (OSError, ValueError) as error:
-        message = f"The {kind} file {file.name} can't be read as JSON: {error}."
-        raise TapError(message) from None
-    if not isinstance(content, dict):
-        message = f"The {kind} file {file.name} must hold a JSON object."
-        raise TapError(message)
-    return content
-
-
-def _read_catalog(file: IO[str]) -> Catalog:
-    content = _read_json(file, "catalog")
-    try:
-        return Catalog.from_dict(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"The catalog file {file.name} is no Singer catalog ({type(error).__name__}: {error})."
+        return read_json_object(path, parse_float)
+    except ValueError as error:
+        message = f"The {kind} file {path} can't be read as JSON: {str(error).rstrip('.')}."
         raise TapError(message) from None

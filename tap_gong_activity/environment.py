@@ -1,37 +1,85 @@
-"""Settings out of environment variables, where everything is text."""
+"""Settings from environment variables, where everything is text, and from a .env file beside them."""
 
 from __future__ import annotations
 
-import json
+import io
+import stat
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dotenv
+
+from tap_gong_activity.base.documents import parse_json
+from tap_gong_activity.base.errors import SettingsError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+PREFIX = "TAP_GONG_ACTIVITY_"
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
-def settings_in_environment(
-    schemas: Mapping[str, Mapping[str, Any]], prefix: str, environment: Mapping[str, str]
-) -> dict[str, Any]:
-    """Read the settings that are in the environment, each as the type that its schema gives.
+def load_dotenv_file() -> None:
+    """Add the variables of the current folder's .env file to the environment, except those that are already set.
 
-    A text that can't be read so is kept as it is, for the check of the settings to name it. An empty variable counts as
-    absent, as that is what a pipeline passes on when its own variable is unset.
+    Raises:
+        SettingsError: If there is a .env that can't be read.
     """
-    texts = {name: environment.get(prefix + name.upper(), "") for name in schemas}
+    path = Path(".env")
+    try:
+        # Reading a FIFO could wait forever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            message = "The .env in the current folder isn't a file: rename it, or don't use --config ENV here."
+            raise SettingsError(message)
+        text = path.read_bytes().decode("utf-8-sig")
+        if "\0" in text:
+            message = "it holds a null character"
+            raise ValueError(message)  # noqa: TRY301 - one sentence for whatever is wrong with the file
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8 text"
+        message = f"The .env file in the current folder can't be read: {reason}."
+        raise SettingsError(message) from None
+    dotenv.load_dotenv(stream=io.StringIO(text), override=False)
+
+
+def settings_in_environment(schemas: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Read the settings from environment variables, each as the type that its schema gives.
+
+    A text that isn't of that type stays text, for the settings' check to name it. A blank variable counts as absent, as
+    pipelines pass it on for a variable that isn't set.
+    """
+    texts = {name: environment.get(PREFIX + name.upper(), "") for name in schemas}
     return {name: _typed(text, schemas[name]["type"]) for name, text in texts.items() if text.strip()}
 
 
-def _typed(text: str, types: str | list[str]) -> Any:  # noqa: ANN401 - any of the types of JSON
+def unknown_variables(schemas: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> list[str]:
+    """Return the names of the variables that look like the tap's but set nothing, sorted.
+
+    Known are the settings, parts of those that are objects, the log level, and Meltano's extras, which have two
+    underscores (`TAP_GONG_ACTIVITY__SELECT`).
+    """
+    objects = tuple(f"{name.upper()}_" for name, schema in schemas.items() if "object" in schema["type"])
+    known = {"LOGLEVEL", *(name.upper() for name in schemas)}
+    rests = (name.removeprefix(PREFIX) for name, text in environment.items() if name.startswith(PREFIX) and text)
+    return _sorted_variables(rest for rest in rests if rest not in known and not rest.startswith(("_", *objects)))
+
+
+def _sorted_variables(rests: Iterable[str]) -> list[str]:
+    return sorted(PREFIX + rest for rest in rests)
+
+
+def _typed(text: str, types: str | list[str]) -> Any:  # noqa: ANN401 - any JSON type
     try:
         if "integer" in types:
             return int(text)
         if "number" in types:
             return Decimal(text)
-        if "array" in types:
-            return json.loads(text)
-    except (ValueError, InvalidOperation, RecursionError):
+        if "array" in types or "object" in types:
+            return parse_json(text, Decimal)
+    except (ValueError, InvalidOperation):
         return text
     return WORDS.get(text.strip().lower(), text) if "boolean" in types else text

@@ -1,10 +1,9 @@
-"""The tap's settings: what they are called, what they mean, and the checks before any request."""
+"""The tap's own settings: names, meanings, and one check of everything they may hold."""
 
 from __future__ import annotations
 
 import math
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,7 +19,7 @@ from singer_sdk import typing as th
 from tap_gong_activity.base.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 DEFAULT_USER_AGENT = f"tap-gong-activity/{version('tap-gong-activity')}"
 
@@ -31,7 +30,8 @@ PROPERTIES = th.PropertiesList(
         secret=True,
         title="Access key",
         description=(
-            "Access key of Gong's API, which a technical administrator gets in Gong under Settings > Ecosystem > API."
+            "Access key for Gong's API; a technical administrator creates one in Gong under "
+            "Admin center > Settings > Ecosystem > API."
         ),
     ),
     th.Property(
@@ -39,22 +39,22 @@ PROPERTIES = th.PropertiesList(
         th.StringType,
         secret=True,
         title="Access key secret",
-        description="The secret that Gong showed once, together with the access key.",
+        description="Secret of the access key; Gong shows it once, when the key is created.",
     ),
     th.Property(
         "access_token",
         th.StringType,
         secret=True,
         title="Access token",
-        description="A bearer token that was obtained elsewhere, in place of the access key and its secret.",
+        description="Bearer token obtained elsewhere, used instead of an access key.",
     ),
     th.Property(
         "oauth_token_file",
         th.StringType,
         title="OAuth token file",
         description=(
-            "Path of a JSON file with client_id, client_secret and refresh_token, which the tap keeps current, "
-            "in place of the access key and its secret."
+            "Path to a JSON file with client_id, client_secret and refresh_token, used instead of an access key; "
+            "the tap updates it after every token refresh."
         ),
     ),
     th.Property(
@@ -62,127 +62,130 @@ PROPERTIES = th.PropertiesList(
         th.URIType,
         default="https://api.gong.io",
         title="API URL",
-        description="The host that Gong gave the account, such as https://us-12345.api.gong.io.",
+        description="Base URL of your Gong account's API, such as https://us-12345.api.gong.io.",
     ),
     th.Property(
         "start_date",
         th.DateType,
         required=True,
         title="Start date",
-        description="First day wanted (YYYY-MM-DD, company's time zone); moved back to the start of its period.",
+        description="Earliest date to sync (YYYY-MM-DD, company time zone); moved back to the start of its period.",
     ),
     th.Property(
         "end_date",
         th.DateType,
         title="End date",
-        description=(
-            "Day before which to stop (YYYY-MM-DD, exclusive, company's time zone); "
-            "never later than the company's today, which is also the default."
-        ),
+        description="End date (YYYY-MM-DD, exclusive, company time zone); defaults to today and can't be later.",
     ),
     th.Property(
         "company_timezone",
         th.StringType,
         title="Company time zone",
         description=(
-            "The company's time zone in Gong, as an IANA name such as America/Los_Angeles. "
-            "It decides when a day has ended; without it the tap waits until it has ended everywhere."
+            "Your company's time zone in Gong, as an IANA name such as America/Los_Angeles. "
+            "It decides when a day has ended; without it, the tap waits until the day has ended everywhere."
         ),
     ),
     th.Property(
         "user_ids",
         th.ArrayType(th.StringType),
-        title="User ids",
-        description="Only these users: Gong's ids of up to 20 digits, each as a string.",
+        title="User IDs",
+        description="Sync only these users: Gong user IDs of up to 20 digits, as strings.",
     ),
     th.Property(
         "users_created_from",
         th.DateTimeType,
         title="Users created from",
-        description="Only users created at or after this instant (ISO-8601 with an offset).",
+        description="Sync only users created at or after this time (ISO 8601 with a UTC offset).",
     ),
     th.Property(
         "users_created_to",
         th.DateTimeType,
         title="Users created to",
-        description="Only users created before this instant (ISO-8601 with an offset).",
+        description="Sync only users created before this time (ISO 8601 with a UTC offset).",
     ),
     th.Property(
         "lookback_days",
         th.IntegerType(minimum=0),
         default=7,
         title="Lookback days",
-        description="How many days behind the bookmark to read again, for what Gong still changes after a day's end.",
+        description=(
+            "How many days before the bookmark to sync again, because Gong still updates a day after it has ended."
+        ),
     ),
     th.Property(
         "periods_per_window",
         th.IntegerType(minimum=1),
         default=90,
         title="Periods per window",
-        description="How many periods one request spans.",
+        description="Number of periods that one request spans.",
     ),
     th.Property(
         "include_open_period",
         th.BooleanType,
         default=False,
         title="Include open period",
-        description="Also emit the period that is still running, marked with is_complete false.",
+        description="Also emit the period that hasn't ended yet, with is_complete set to false.",
     ),
     th.Property(
         "requests_per_second",
         th.NumberType(exclusive_minimum=0),
         default=3,
         title="Requests per second",
-        description="Pace of the whole run, over all streams; Gong allows a company 3 calls a second.",
+        description=(
+            "Rate limit for the whole run, across all streams; Gong allows 3 requests per second per company."
+        ),
     ),
     th.Property(
         "max_parallel_windows",
         th.IntegerType(minimum=1),
         default=6,
-        title="Windows in parallel",
-        description="How many windows are read ahead at once; 1 reads one after another.",
+        title="Max parallel windows",
+        description="Maximum number of windows to fetch at once; 1 fetches them one after another.",
     ),
     th.Property(
         "request_timeout",
         th.NumberType(exclusive_minimum=0),
         default=300,
         title="Request timeout",
-        description="Seconds after which an answer that has not come whole counts as failed.",
+        description="Timeout of a request in seconds, from sending it to the last byte of its response.",
     ),
     th.Property(
         "max_retries",
         th.IntegerType(minimum=0),
         default=8,
-        title="Retries",
-        description="How many times a request is tried again after its first try.",
+        title="Max retries",
+        description="Maximum number of retries per request.",
     ),
     th.Property(
         "max_retry_wait",
         th.NumberType(minimum=0),
         default=600,
-        title="Longest wait",
-        description="Longest wait in seconds that Gong may ask for; a longer one ends the run until the next.",
+        title="Max retry wait",
+        description=(
+            "Longest Retry-After to honor, in seconds; beyond it the run fails and the next run resumes. "
+            "It also caps every backoff."
+        ),
     ),
     th.Property(
         "user_agent",
         th.StringType,
         default=DEFAULT_USER_AGENT,
         title="User agent",
-        description="How the tap names itself to Gong.",
+        description="User-Agent header of every request.",
     ),
 )
 
-DEFAULTS = {
-    name: schema["default"] for name, schema in PROPERTIES.to_dict()["properties"].items() if "default" in schema
-}
+SCHEMAS: dict[str, dict[str, Any]] = PROPERTIES.to_dict()["properties"]
+"""The JSON Schema of each setting."""
 
 CREDENTIALS = "access_key with access_key_secret, access_token, or oauth_token_file"
-"""The three ways to sign in, of which exactly one must be given, as they are named in messages."""
+"""The three kinds of credentials, of which exactly one must be set, as messages name them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The tap's own settings, checked and typed; those of the SDK stay in its config."""
+    """The tap's own settings, checked and typed; the SDK's stay in the tap's config."""
 
     access_key: str | None
     access_key_secret: str | None
@@ -207,60 +210,46 @@ class Settings:
     user_agent: str
 
 
-def read_settings(config: Mapping[str, Any]) -> Settings:
-    """Check a tap's configuration.
+def present(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are set: null and the empty string count as absent, as pipelines pass them on."""
+    return {name: value for name, value in config.items() if value is not None and value != ""}
 
-    Args:
-        config: The configuration as it was given. A setting that is null counts as absent.
+
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """Check a configuration and convert it.
 
     Raises:
-        SettingsError: If a setting can't be used; the one sentence names it and never repeats a secret.
+        SettingsError: If a setting can't be used; its one sentence names the setting and never repeats a secret.
     """
-    given = _Given(config)
+    given = present(config)
     _require_one_credential(given)
-    start_date = given.date("start_date")
-    if start_date is None:
-        message = "The setting start_date is missing: give the first day wanted as YYYY-MM-DD."
+    if "start_date" not in given:
+        message = "The setting start_date is missing: set it to the earliest date to sync (YYYY-MM-DD)."
         raise SettingsError(message)
-    end_date = given.date("end_date")
-    if end_date is not None and end_date <= start_date:
+    values: dict[str, Any] = {name: given.get(name, schema.get("default")) for name, schema in SCHEMAS.items()}
+    checked: dict[str, Any] = {name: None if value is None else _read(name, value) for name, value in values.items()}
+    settings = Settings(**checked, api_url_is_given="api_url" in given)
+    if settings.end_date is not None and settings.end_date <= settings.start_date:
         message = (
-            f"The setting end_date ({end_date}) must be after start_date ({start_date}), as it is the day before which "
-            "the tap stops."
+            f"The setting end_date ({settings.end_date}) must be after start_date ({settings.start_date}), "
+            "because it's exclusive."
         )
         raise SettingsError(message)
-    return Settings(
-        access_key=given.secret("access_key"),
-        access_key_secret=given.secret("access_key_secret"),
-        access_token=given.secret("access_token"),
-        oauth_token_file=given.path("oauth_token_file"),
-        api_url=given.url("api_url"),
-        api_url_is_given=config.get("api_url") is not None,
-        start_date=start_date,
-        end_date=end_date,
-        company_timezone=given.zone("company_timezone"),
-        user_ids=given.user_ids("user_ids"),
-        **_creation_span(given),
-        lookback_days=given.integer("lookback_days", minimum=0),
-        periods_per_window=given.integer("periods_per_window", minimum=1),
-        include_open_period=given.boolean("include_open_period"),
-        requests_per_second=given.number("requests_per_second", above=0),
-        max_parallel_windows=given.integer("max_parallel_windows", minimum=1),
-        request_timeout=given.number("request_timeout", above=0),
-        max_retries=given.integer("max_retries", minimum=0),
-        max_retry_wait=given.number("max_retry_wait", minimum=0),
-        user_agent=given.header("user_agent"),
-    )
-
-
-def _require_one_credential(given: _Given) -> None:
-    key_parts = [name for name in ("access_key", "access_key_secret") if name in given]
-    ways = [*(["access_key"] if key_parts else []), *(n for n in ("access_token", "oauth_token_file") if n in given)]
-    if not ways:
-        message = f"No credential is set: give {CREDENTIALS}."
+    start, end = settings.users_created_from, settings.users_created_to
+    if start is not None and end is not None and msgspec.convert(end, datetime) <= msgspec.convert(start, datetime):
+        message = f"The setting users_created_to ({end}) must be after users_created_from ({start})."
         raise SettingsError(message)
-    if len(ways) > 1:
-        message = f"The settings {' and '.join(ways)} are both set: give exactly one of {CREDENTIALS}."
+    return settings
+
+
+def _require_one_credential(given: Mapping[str, Any]) -> None:
+    key_parts = [name for name in ("access_key", "access_key_secret") if name in given]
+    kinds = [*key_parts[:1], *(name for name in ("access_token", "oauth_token_file") if name in given)]
+    if not kinds:
+        message = f"No credential is set: set {CREDENTIALS}."
+        raise SettingsError(message)
+    if len(kinds) > 1:
+        message = f"The settings {' and '.join(kinds)} are both set: set exactly one of {CREDENTIALS}."
         raise SettingsError(message)
     if len(key_parts) == 1:
         missing = "access_key_secret" if key_parts == ["access_key"] else "access_key"
@@ -268,159 +257,105 @@ def _require_one_credential(given: _Given) -> None:
         raise SettingsError(message)
 
 
-def _creation_span(given: _Given) -> dict[str, str | None]:
-    start, end = given.instant("users_created_from"), given.instant("users_created_to")
-    if start is not None and end is not None and msgspec.convert(end, datetime) <= msgspec.convert(start, datetime):
-        message = f"The setting users_created_to ({end}) must be after users_created_from ({start})."
-        raise SettingsError(message)
-    return {"users_created_from": start, "users_created_to": end}
+# The one check of a value: what its schema says, then what no schema can say
 
 
-_CREDENTIAL_SETTINGS = {"access_key", "access_key_secret", "access_token", "oauth_token_file"}
+def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - as many types as there are settings
+    schema = SCHEMAS[name]
+    read, expected = _CHECKS.get(name) or _CHECKS[schema.get("format") or _type(schema)]
+    try:
+        if th.DEFAULT_JSONSCHEMA_VALIDATOR(schema).is_valid(value):
+            return read(value)
+    # Decimal's signaling NaN raises an ArithmeticError; a home folder that doesn't exist, a RuntimeError; ZoneInfo, a
+    # LookupError for an unknown name and an OSError for a folder of its data.
+    except (ValueError, ArithmeticError, RuntimeError, LookupError, OSError):
+        pass
+    bound = f"of {schema['minimum']} or more" if "minimum" in schema else "above 0"
+    message = f"The setting {name} must be {expected.format(bound=bound)}{_shown(name, schema, value)}."
+    raise SettingsError(message)
 
 
-class _Given:
-    """The settings that were given, each read as the kind that it should be."""
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        given = {
-            name: value
-            for name, value in config.items()
-            # An empty credential is what a pipeline passes on when its own variable is unset.
-            if value is not None and not (value == "" and name in _CREDENTIAL_SETTINGS)
-        }
-        self._values = {**DEFAULTS, **given}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-    def secret(self, name: str) -> str | None:
-        value = self._values.get(name)
-        # Whatever can't stand in a header would make requests quote it in an error of its own.
-        if value is not None and not (isinstance(value, str) and re.fullmatch(r"[!-~]+", value)):
-            message = f"The setting {name} must be a string of printable characters without spaces or line breaks."
-            raise SettingsError(message)
-        return value
-
-    def header(self, name: str) -> str:
-        value = self._values[name]
-        if not (isinstance(value, str) and re.fullmatch(r"[!-~]([ -~]*[!-~])?", value)):
-            raise _unusable(name, value, "a line of printable ASCII characters")
-        return value
-
-    def path(self, name: str) -> Path | None:
-        value = self._values.get(name)
-        if value is None:
-            return None
-        # What is no path may be the contents of the file, secrets and all.
-        if not isinstance(value, str) or "\0" in value or value.lstrip().startswith("{"):
-            raise _unusable(name, value, "the path of a file", repeat=False)
-        try:
-            return Path(value).expanduser()
-        except RuntimeError:
-            raise _unusable(name, value, "the path of a file, in the home folder of somebody who has one") from None
-
-    def url(self, name: str) -> str:
-        value = self._values[name]
-        wanted = "an address such as https://api.gong.io, with neither credentials nor a query in it"
-        repeat = isinstance(value, str) and not re.search("[@?#]", value)
-        if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
-            raise _unusable(name, value, wanted, repeat=repeat)
-        try:
-            url = urlsplit(value)
-            usable = bool(url.hostname) and url.port != 0 and url.scheme in {"http", "https"}
-            usable = usable and not (url.query or url.fragment or "@" in value)
-        except ValueError:
-            usable = False
-        if not usable:
-            raise _unusable(name, value, wanted, repeat=repeat)
-        return value.rstrip("/")
-
-    def date(self, name: str) -> date | None:
-        value = self._values.get(name)
-        if value is None:
-            return None
-        # Python 3.11 and newer would take 20240101 and 2024-W01-1 as well.
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-            try:
-                return date.fromisoformat(value)
-            except ValueError:
-                pass
-        raise _unusable(name, value, "a date of the calendar, written YYYY-MM-DD")
-
-    def instant(self, name: str) -> str | None:
-        value = self._values.get(name)
-        if value is None:
-            return None
-        # msgspec would take a blank for the T, and an offset without its colon, which Gong does not document.
-        if isinstance(value, str) and re.fullmatch(r"\S{10}T\S{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", value):
-            try:
-                msgspec.convert(value, datetime)
-            except msgspec.ValidationError:
-                pass
-            else:
-                return value
-        raise _unusable(name, value, "an instant with its offset, such as 2024-01-31T00:00:00Z")
-
-    def zone(self, name: str) -> ZoneInfo | None:
-        value = self._values.get(name)
-        if value is None:
-            return None
-        try:
-            # ZoneInfo raises OSError for the name of a folder (America) and ValueError for a path out of its data.
-            if isinstance(value, str) and value:
-                return ZoneInfo(value)
-        except (LookupError, ValueError, OSError):
-            pass
-        raise _unusable(name, value, "a time zone's IANA name, such as America/Los_Angeles")
-
-    def user_ids(self, name: str) -> tuple[str, ...] | None:
-        value = self._values.get(name)
-        if value is None:
-            return None
-        wanted = 'an array of ids of up to 20 digits, each a string, such as ["234599484848423"]'
-        if not isinstance(value, list) or not value:
-            raise _unusable(name, value, f"{wanted}, or be left out for all users")
-        for user_id in value:
-            if not (isinstance(user_id, str) and re.fullmatch(r"[0-9]{1,20}", user_id)):
-                raise _unusable(name, user_id, wanted)
-        return tuple(dict.fromkeys(value))
-
-    def integer(self, name: str, *, minimum: int) -> int:
-        value = self._values[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise _unusable(name, value, f"a whole number of {minimum} or more")
-        return value
-
-    def number(self, name: str, *, above: float | None = None, minimum: float | None = None) -> float:
-        value = self._values[name]
-        bound = f"above {above}" if above is not None else f"of {minimum} or more"
-        number = math.nan
-        # The SDK reads a fraction in a file as Decimal.
-        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-            # An integer can be too large for a float, and Decimal knows a NaN that raises.
-            with suppress(OverflowError, ValueError):
-                number = float(value)
-        if (
-            not math.isfinite(number)
-            or (above is not None and number <= above)
-            or (minimum is not None and number < minimum)
-        ):
-            raise _unusable(name, value, f"a number {bound}")
-        return number
-
-    def boolean(self, name: str) -> bool:
-        value = self._values[name]
-        if not isinstance(value, bool):
-            raise _unusable(name, value, "true or false")
-        return value
+def _type(schema: Mapping[str, Any]) -> str:
+    name: str = next(name for name in schema["type"] if name != "null")
+    return name
 
 
-def _unusable(name: str, value: object, wanted: str, *, repeat: bool = True) -> SettingsError:
-    given = f", not {_shown(value)}" if repeat else ""
-    return SettingsError(f"The setting {name} must be {wanted}{given}.")
-
-
-def _shown(value: object, longest: int = 60) -> str:
+def _shown(name: str, schema: Mapping[str, Any], value: object, longest: int = 60) -> str:
     text = str(value).lower() if isinstance(value, (bool, Decimal)) else repr(value)
-    return text if len(text) <= longest else f"{text[:longest]}…"
+    # Instead of a path, somebody may give what the file holds; instead of an ID, a name or an email address. A URL may
+    # hold a password.
+    if schema.get("secret") or name in {"oauth_token_file", "user_ids"} or re.search("[@?#]", text):
+        return ""
+    return f", not {text if len(text) <= longest else text[:longest] + '…'}"
+
+
+def _secret(text: str) -> str:
+    # Requests would quote anything that can't be sent in a header in an error of its own.
+    return _matching(r"[!-~]+", text)
+
+
+def _header(text: str) -> str:
+    return _matching(r"[!-~]([ -~]*[!-~])?", text)
+
+
+def _path(text: str) -> Path:
+    return Path(_matching(r"(?!\s*\{)[^\0]+", text)).expanduser()
+
+
+def _url(text: str) -> str:
+    url = urlsplit(_matching(r"[!-~]+", text))
+    if url.scheme not in {"http", "https"} or not url.hostname or url.port == 0 or re.search("[@?#]", text):
+        raise ValueError
+    return text.rstrip("/")
+
+
+def _date(text: str) -> date:
+    # Python 3.11 and newer would also take 20240101 and 2024-W01-1.
+    return date.fromisoformat(_matching(_DATE_OR_DATE_TIME, text)[:10])
+
+
+def _instant(text: str) -> str:
+    # msgspec would also take a space for the T, and an offset without its colon, which Gong doesn't document.
+    _matching(r"\S{10}T\S{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", text)
+    msgspec.convert(text, datetime)
+    return text
+
+
+def _user_ids(ids: list[str]) -> tuple[str, ...]:
+    if not ids:
+        raise ValueError
+    return tuple(dict.fromkeys(_matching("[0-9]{1,20}", user_id) for user_id in ids))
+
+
+def _finite(number: float | Decimal) -> float:
+    # An integer can be too large for a float, and a fraction too small.
+    value = float(number)
+    if not math.isfinite(value) or (number != 0 and value == 0):
+        raise ValueError
+    return value
+
+
+def _matching(pattern: str, text: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise ValueError
+    return text
+
+
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]+)?)?"
+_DATE_OR_DATE_TIME = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
+"""A date, or the date-time that Meltano passes for "30 days ago", which counts by its date."""
+
+_CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "oauth_token_file": (_path, "the path of a file, not what the file holds"),
+    "company_timezone": (ZoneInfo, "a time zone's IANA name, such as America/Los_Angeles"),
+    "user_ids": (_user_ids, "an array of user IDs of up to 20 digits, each as a string; leave it out for all users"),
+    "user_agent": (_header, "a line of printable ASCII characters"),
+    "uri": (_url, "a URL such as https://api.gong.io, with neither credentials nor a query in it"),
+    "date": (_date, "a calendar date (YYYY-MM-DD)"),
+    "date-time": (_instant, "a time with a UTC offset, such as 2024-01-31T00:00:00Z"),
+    "string": (_secret, "a string of printable ASCII characters without spaces or line breaks"),
+    "integer": (int, "a whole number {bound}"),
+    "number": (_finite, "a number {bound}"),
+    "boolean": (bool, "true or false"),
+}
+"""How to read a value and what it must be, by the setting's name, format or type."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from dataclasses import replace
@@ -9,23 +10,26 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.exceptions import SingerSDKError, StreamMapConfigError
 from singer_sdk.helpers.capabilities import TapCapabilities
-from singer_sdk.singerlib import Catalog, MetadataMapping, StateMessage, StreamMetadata
+from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
+from singer_sdk.singerlib import StateMessage
 
 from tap_gong_activity.base import signals
 from tap_gong_activity.base.clock import Clock
-from tap_gong_activity.base.errors import SettingsError, TerminatedError
+from tap_gong_activity.base.errors import MissingScopeError, SettingsError, TapError, TerminatedError
 from tap_gong_activity.base.stats import Tally
-from tap_gong_activity.environment import settings_in_environment
+from tap_gong_activity.environment import load_dotenv_file, settings_in_environment, unknown_variables
 from tap_gong_activity.extract.windows import company_today
 from tap_gong_activity.gong.auth import access_key_credentials, bearer_credentials
 from tap_gong_activity.gong.client import ClientOptions, GongClient
 from tap_gong_activity.gong.rate_limit import RateLimiter
 from tap_gong_activity.gong.retries import Retries
-from tap_gong_activity.settings import PROPERTIES, Settings, read_settings
+from tap_gong_activity.sdk_settings import check_sdk_settings, unknown_mapped_streams
+from tap_gong_activity.settings import PROPERTIES, SCHEMAS, Settings, present, read_settings
+from tap_gong_activity.singer.catalog import complete_catalog, with_all_selected
 from tap_gong_activity.singer.state import check_state
+from tap_gong_activity.singer.stream_maps import guard
 from tap_gong_activity.singer.writer import MessageWriter
 from tap_gong_activity.streams import STREAMS
 from tap_gong_activity.streams.stream import GongStream
@@ -43,6 +47,13 @@ if TYPE_CHECKING:
     from tap_gong_activity.gong.client import Credentials
 
 
+MAX_NAMES = 10
+"""The most names that a warning of unknown ones lists."""
+
+MAX_TEST_WAIT = 10.0
+"""Seconds that `--test` waits at most, where a sync would honor a longer Retry-After."""
+
+
 class TapGongActivity(Tap):
     """Singer tap for Gong's user activity aggregated by day, week, month, quarter or year."""
 
@@ -54,6 +65,53 @@ class TapGongActivity(Tap):
 
     message_writer: MessageWriter
 
+    def __init__(
+        self,
+        *,
+        config: dict[str, Any] | None = None,
+        parse_env_config: bool = False,
+        validate_config: bool = True,
+        **others: Any,  # noqa: ANN401 - those of the SDK
+    ) -> None:
+        """Read and check the settings before the SDK does, and build the tap.
+
+        The SDK would search the parent folders for a .env, leave numbers from the environment as text, quote wrong
+        values, also secret ones, and take an empty string for a value.
+
+        Args:
+            config: The settings, from files.
+            parse_env_config: Whether to read settings from the environment too, which win.
+            validate_config: Whether to check the settings.
+            others: The SDK's other arguments.
+
+        Raises:
+            TapError: If a setting, the catalog or the state can't be used.
+        """
+        self._given = present(config or {})
+        schemas = self._setting_schemas()
+        if parse_env_config:
+            load_dotenv_file()
+            self._given |= present(settings_in_environment(schemas, os.environ))
+            self._warn_of_unknown("variable", unknown_variables(schemas, os.environ))
+        if validate_config:
+            settings = self.settings
+            check_sdk_settings(self._given, {name: schemas[name] for name in schemas.keys() - SCHEMAS.keys()})
+            self._given["start_date"] = str(settings.start_date)
+            self._warn_of_unknown("setting", [name for name in self._given if name not in schemas])
+        super().__init__(config=dict(self._given), validate_config=False, **others)
+
+    @classmethod
+    def _setting_schemas(cls) -> dict[str, dict[str, Any]]:
+        cls.append_builtin_config(cls.config_jsonschema)
+        schemas: dict[str, dict[str, Any]] = cls.config_jsonschema["properties"]
+        return schemas
+
+    def _warn_of_unknown(self, kind: str, names: Sequence[str]) -> None:
+        if names:
+            shown = ", ".join(f"{name:.60}" for name in names[:MAX_NAMES])
+            more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+            self.logger.warning("Unknown %s ignored: %s%s.", kind, shown, more)
+
     @cached_property
     def settings(self) -> Settings:
         """The tap's own settings, checked.
@@ -61,7 +119,7 @@ class TapGongActivity(Tap):
         Raises:
             SettingsError: If one can't be used.
         """
-        return read_settings(self.config)
+        return read_settings(self._given)
 
     @cached_property
     def clock(self) -> Clock:
@@ -138,7 +196,11 @@ class TapGongActivity(Tap):
 
     @override
     def discover_streams(self) -> Sequence[GongStream]:
-        return [stream(tap=self) for stream in STREAMS]
+        streams = [stream(tap=self) for stream in STREAMS]
+        if self.input_catalog is not None:
+            # Here, because the SDK applies the catalog to the streams next.
+            self._warn_of_unknown("stream in the catalog", complete_catalog(self.input_catalog, streams))
+        return streams
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
@@ -149,42 +211,113 @@ class TapGongActivity(Tap):
     def setup_mapper(self) -> None:
         """Set up the stream maps as if every stream were selected.
 
-        For a deselected stream the SDK takes all columns away and then refuses its map for want of the key, so that a
-        map of `*` would end each run that does not read all streams.
-        """
-        super(Tap, self).setup_mapper()
-        catalog = Catalog()
-        for entry in self.catalog.streams:
-            root = replace(entry.metadata.get((), StreamMetadata()), selected=True)
-            catalog.add_stream(replace(entry, metadata=MetadataMapping({**entry.metadata, (): root})))
-        self.mapper.register_raw_streams_from_catalog(catalog)
-
-    def run(self, *, test: bool = False) -> None:
-        """Sync the selected streams, or try each with one request.
+        For a deselected stream the SDK removes all columns and then refuses its map for want of the key, so a map of
+        `*` would end each run that doesn't read all streams.
 
         Raises:
-            TapError: If the run can't go on; what was read has been written, and the last STATE stands.
+            SettingsError: If the SDK can't use the maps or the flattening.
         """
-        selected = [stream for stream in self.streams.values() if stream.selected]
+        streams = self.streams
         try:
-            if test:
-                self.run_sync_dry_run(dry_run_record_limit=1, streams=selected)
-            else:
-                for stream in selected:
-                    if isinstance(stream, GongStream):
-                        stream.complete_state()
-                self.sync_all()
+            super(Tap, self).setup_mapper()
+            self.mapper.register_raw_streams_from_catalog(with_all_selected(self.catalog))
+        except Exception as error:  # noqa: BLE001 - the SDK raises whatever comes of maps, faker and flattening
+            is_safe = isinstance(error, (StreamMapConfigError, ValueError))
+            reason = f": {str(error).rstrip('.')}" if is_safe else f" ({type(error).__name__})"
+            message = f"The settings for stream maps and flattening can't be used{reason}."
+            raise SettingsError(message) from None
+        for stream in streams.values():
+            for stream_map in stream.stream_maps:
+                if isinstance(stream_map, CustomStreamMap):
+                    guard(stream.name, stream_map)
+        mapped = self.config.get("stream_maps", {})
+        self._warn_of_unknown("stream in stream_maps", unknown_mapped_streams(mapped, streams))
+
+    def run(self) -> bool:
+        """Sync the selected streams.
+
+        Returns:
+            Whether all of them could be read; each that couldn't has been logged.
+
+        Raises:
+            TapError: If the run can't go on; what was read has been written, and the last STATE is valid.
+        """
+        streams = self._streams_to_read()
+        for stream in streams:
+            stream.complete_state()
+        try:
+            # Also where nothing is selected, so that the last message is a STATE.
+            if self.state or not streams:
+                self.write_message(StateMessage(self.state))
+            results = [self._sync(stream) for stream in streams]
+        except Exception:
+            # Rows have followed the last STATE, and many targets forget it then.
+            self.write_message(StateMessage(self.state))
+            raise
         finally:
-            self.clock.stop()
-            self._close_client()
-            error = sys.exc_info()[1]
-            # A signal must not wait for a target that has stopped reading; its rows are read again.
-            if not isinstance(error, TerminatedError):
-                # Each stream ends with a STATE. After a failure rows have followed it, and many targets then forget it.
-                if not test and (error or not selected):
-                    self.write_message(StateMessage(self.state))
-                self.message_writer.flush()
-        self._log_summary([stream.name for stream in selected])
+            self._finish()
+        self._log_summary([stream.name for stream in streams])
+        return all(results)
+
+    def _sync(self, stream: GongStream) -> bool:
+        try:
+            stream.sync()
+        except MissingScopeError as error:
+            # Another stream's endpoint may need another scope.
+            self.logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
+            stream.write_state()
+            return False
+        return True
+
+    def test(self) -> bool:
+        """Try each selected stream with one request, and log a line on how it went.
+
+        Returns:
+            Whether all of them could be read.
+        """
+        self.settings = replace(
+            self.settings,
+            max_retries=min(self.settings.max_retries, 1),
+            max_retry_wait=min(self.settings.max_retry_wait, MAX_TEST_WAIT),
+        )
+        # The SDK's lines about every request and sync would hide the one that counts.
+        self.metrics_logger.setLevel(logging.WARNING)
+        try:
+            results = [self._try(stream) for stream in self._streams_to_read()]
+        finally:
+            self._finish()
+        return all(results)
+
+    def _try(self, stream: GongStream) -> bool:
+        stream.ABORT_AT_RECORD_COUNT = 1
+        rows_before = self.tally.rows
+        try:
+            stream.sync()
+        except (TapError, SingerSDKError) as error:
+            self.logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
+            return False
+        rows = self.tally.rows - rows_before
+        self.logger.info("%s: Gong answered, with %d rows on the first page.", stream.name, rows)
+        return True
+
+    def _streams_to_read(self) -> list[GongStream]:
+        streams = [
+            stream
+            for stream in self.streams.values()
+            if isinstance(stream, GongStream)
+            and stream.selected
+            and not all(isinstance(one, RemoveRecordTransform) for one in stream.stream_maps)
+        ]
+        if not streams:
+            self.logger.warning("No stream is selected, so nothing is read: select one in the catalog.")
+        return streams
+
+    def _finish(self) -> None:
+        self.clock.stop()
+        self._close_client()
+        # A signal must not wait for a target that has stopped reading; its rows are read again.
+        if not isinstance(sys.exc_info()[1], TerminatedError):
+            self.message_writer.flush()
 
     def _close_client(self) -> None:
         if "client" in vars(self):
@@ -210,45 +343,6 @@ class TapGongActivity(Tap):
             )
 
     # What the SDK has no public way for
-
-    @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check the tap's own settings first.
-
-        The SDK's check quotes a wrong value, also a secret one, and needs several lines for it.
-        """
-        if raise_errors:
-            _ = self.settings
-        for name in self.config.keys() - self._all_settings():
-            self.logger.warning("There is no setting %s, so it does nothing.", name)
-        errors = super()._validate_config(raise_errors=False)
-        if raise_errors and errors:
-            places = sorted({error.rpartition(" in config")[2] for error in errors})
-            message = f"The SDK can't use the setting {' and '.join(places)}: --about says of what kind it must be."
-            raise SettingsError(message)
-        return errors
-
-    @classmethod
-    def _all_settings(cls) -> set[str]:
-        cls.append_builtin_config(cls.config_jsonschema)
-        return set(cls.config_jsonschema["properties"])
-
-    @classproperty
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a classproperty of the SDK
-        """Read the tap's own settings from the environment.
-
-        The SDK's own way leaves numbers as strings, takes any word that it doesn't know for false, and ends with a
-        traceback where an integer is none.
-        """
-        cls.append_builtin_config(cls.config_jsonschema)
-        own = PROPERTIES.to_dict()["properties"]
-        others = {name: schema for name, schema in cls.config_jsonschema["properties"].items() if name not in own}
-        prefix = cls._env_var_prefix
-        # The SDK's part comes first, as it also loads a .env file into the environment.
-        return {
-            **parse_environment_config({"properties": others}, prefix),
-            **settings_in_environment(own, prefix, os.environ),
-        }
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

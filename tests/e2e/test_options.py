@@ -435,7 +435,7 @@ def test_settings_come_from_the_environment_in_their_own_types() -> None:
     assert_ended_well(from_environment)
     assert from_environment.rows == from_file.rows != []
     assert [record.body for record in from_environment.requests] == [record.body for record in from_file.requests]
-    assert from_environment.waits == from_file.waits
+    assert from_environment.waits == pytest.approx(from_file.waits)
     assert {row["is_complete"] for row in from_environment.rows} == {True, False}
     assert {row["user_id"] for row in from_environment.rows} <= {*ids}
 

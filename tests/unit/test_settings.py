@@ -26,62 +26,51 @@ SECRET_VALUES = {
 }
 
 
-NAN, INF = Decimal("NaN"), Decimal("Infinity")
-NEVER_A_NUMBER = ["3", "", "many", True, False, [3], {"a": 3}, math.nan, math.inf, -math.inf, NAN, INF, Decimal("sNaN")]
-NEVER_A_TEXT = [3, 0, 2.5, Decimal("1.5"), True, False, ["a"], [], {}, {"a": "b"}, 10**400, math.nan]
-
-NO_SECRETS = [*NEVER_A_TEXT, "a b", " a", "a\n", "a\tb", "ä", "a\0b"]
-NO_FRACTIONS = [*NEVER_A_NUMBER, -1, -0.5, Decimal("-0.1"), 10**400, -(10**400)]
-NO_INTEGERS = [*NEVER_A_NUMBER, -1, 3.0, 3.5, Decimal("3.0"), -(10**400)]
-NOT_ABOVE_ZERO = [0, 0.0, Decimal(0), Decimal("1e-400")]
-NO_DATES = [
-    *NEVER_A_TEXT,
-    *("", "today", "2025-02-29", "2025-13-01", "0000-01-01", "20250303", "2025-W10-1", "2025-3-3", "25-03-03"),
-    *("2025-03-03T00:00:00Z", "2025-03-03 ", "2025/03/03", "03-03-2025", "2025-03-03\n", "\u0662025-03-03"),
-]
-NO_INSTANTS = [
-    *NEVER_A_TEXT,
-    *("", "now", "2025-03-03", "2025-03-03T00:00:00", "2025-02-29T00:00:00Z", "2025-03-03T24:00:00Z"),
-    *("2025-03-03T00:00Z", "2025-03-03T00:00:00+25:00", "2025-03-03T00:00:00 UTC", "2025-03-03T00:00:00Z\n"),
-    *("2025-03-03 00:00:00Z", "2025-03-03t00:00:00z", "2025-03-03T00:00:00+0000", "2025-03-03T00:00:00.Z"),
-]
+TOO_LARGE = 10**400
+NOT_A_NUMBER = Decimal("sNaN")
 
 WRONG: dict[str, list[Any]] = {
-    "access_key": NO_SECRETS,
-    "access_key_secret": NO_SECRETS,
-    "access_token": NO_SECRETS,
-    "oauth_token_file": [*NEVER_A_TEXT, "a\0b", '{"client_secret": "x"}', "~nobody-of-that-name/tokens.json"],
+    "access_key": [3, "a b", "a\n", "ä"],
+    "access_key_secret": [[]],
+    "access_token": [{}],
+    "oauth_token_file": [3, "a\0b", ' {"client_secret": "x"}', "~nobody-of-that-name/tokens.json"],
     "api_url": [
-        *NEVER_A_TEXT,
-        *("", "api.gong.io", "ftp://api.gong.io", "https://", "https:///v2", "https://api.gong.io:0"),
-        *("https://api.gong.io:99999", "https://api.gong.io:port", "https://[::1", "https://api.gong.io/?a=b"),
-        *("https://api.gong.io/#a", "https://user:hunter2@api.gong.io", "https://api.gong.io /", "https://äpi.gong.io"),
-        "https://api.gong.io\n",
+        *(3, "api.gong.io", "ftp://api.gong.io", "https:///v2", "https://api.gong.io:0", "https://api.gong.io:port"),
+        *("https://[::1", "https://api.gong.io/?a=b", "https://api.gong.io/#a", "https://user:hunter2@api.gong.io"),
+        "https://api.gong.io /",
     ],
-    "start_date": NO_DATES,
-    "end_date": NO_DATES,
-    "company_timezone": [
-        *NEVER_A_TEXT,
-        *("", "PST8", "America", "America/Nowhere", "/etc/passwd", "../../etc/passwd", "UTC+3", "a\0b", "x" * 5_000),
-        *("tzdata.zi", ".", "..", "America/Los_Angeles\n"),
+    "start_date": [
+        *(
+            3,
+            "today",
+            "2025-02-29",
+            "20250303",
+            "2025-3-3",
+            "2025-03-03 ",
+            "2025-03-03T24:00:00Z",
+            "2025-03-03T",
+            "\u0662025-03-03",
+        ),
     ],
-    "user_ids": [
-        *([], {}, "1", "1,2", 1, True, [1], ["1", 2], [None], [["1"]], ["1", ""], ["x"], ["1 "], ["-1"], ["1" * 21]),
-        *([12345678901234567890], [True], ["\u0661"], [1.0], [{}], ["1\n"]),
+    "end_date": [True],
+    "company_timezone": [3, "America", "America/Nowhere", "../../etc/passwd", "a\0b"],
+    "user_ids": [[], "1,2", [1], ["1", ""], ["x"], ["1" * 21], ["\u0661"]],
+    "users_created_from": [
+        *(3, "2025-03-03", "2025-03-03T00:00:00", "2025-02-29T00:00:00Z", "2025-03-03 00:00:00Z"),
+        "2025-03-03T00:00:00+0000",
     ],
-    "users_created_from": NO_INSTANTS,
-    "users_created_to": NO_INSTANTS,
-    "lookback_days": NO_INTEGERS,
-    "periods_per_window": [*NO_INTEGERS, 0],
-    "include_open_period": ["true", "false", "", 0, 1, [], {}, 1.0, Decimal(1)],
-    "requests_per_second": [*NO_FRACTIONS, *NOT_ABOVE_ZERO],
-    "max_parallel_windows": [*NO_INTEGERS, 0],
-    "request_timeout": [*NO_FRACTIONS, *NOT_ABOVE_ZERO],
-    "max_retries": NO_INTEGERS,
-    "max_retry_wait": NO_FRACTIONS,
-    "user_agent": [*NEVER_A_TEXT, "", " ", "a\n", "a\r\nX: y", " a", "a ", "ä", "a\tb", "a\0"],
+    "users_created_to": [False],
+    "lookback_days": [-1, "7", True, 3.5, Decimal("3.0")],
+    "periods_per_window": [0],
+    "include_open_period": ["true", 0, 1],
+    "requests_per_second": [0, Decimal("1e-400"), TOO_LARGE, math.nan, NOT_A_NUMBER, "3", True],
+    "max_parallel_windows": [0],
+    "request_timeout": [0, math.inf],
+    "max_retries": [-1],
+    "max_retry_wait": [-1],
+    "user_agent": [3, " ", "a\r\nX: y", "ä"],
 }
-"""Wrong values of each setting."""
+"""Wrong values of each setting, each for a rule of its own."""
 
 CREDENTIALS = ("access_key", "access_key_secret", "access_token", "oauth_token_file")
 
@@ -195,19 +184,33 @@ def test_a_wrong_value_is_told_in_one_sentence_that_names_the_setting(name: str,
     assert is_one_sentence(text), text
 
 
-@pytest.mark.parametrize("name", [name for name in WRONG if name not in {*CREDENTIALS, "start_date"}])
-def test_null_counts_as_absent(name: str) -> None:
-    """As pipelines write it for what is not set."""
-    assert settings_of(**{name: None}) == settings_of()
+@pytest.mark.parametrize("absent", ["", None])
+def test_null_and_the_empty_string_count_as_absent(absent: str | None) -> None:
+    """Pipelines pass them on for a variable that isn't set."""
+    names = [name for name in WRONG if name not in {"access_key", "access_key_secret", "start_date"}]
+    assert settings_of(**dict.fromkeys(names, absent)) == settings_of()
+    assert "start_date is missing" in refusal({**KEY, "start_date": absent})
+    assert "No credential is set" in refusal({"start_date": "2025-03-03", **dict.fromkeys(CREDENTIALS, absent)})
 
 
-def test_a_missing_start_date_is_told() -> None:
-    """Null is no date either."""
-    assert "start_date" in refusal(KEY)
-    assert "start_date" in refusal({**KEY, "start_date": None})
+@pytest.mark.parametrize(
+    "text",
+    ["2025-03-03T23:59:59Z", "2025-03-03T00:00:00.123456+05:30", "2025-03-03 00:00", "2025-03-03T12:30:00-0800"],
+)
+def test_a_date_time_counts_by_its_date(text: str) -> None:
+    """Meltano passes one for "30 days ago"."""
+    assert settings_of(start_date=text).start_date == date(2025, 3, 3)
 
 
-@pytest.mark.parametrize("end_date", ["2025-03-03", "2025-03-02", "0001-01-01"])
+def test_a_value_that_may_be_private_is_not_repeated() -> None:
+    """Email addresses given as user IDs, or in any other setting."""
+    for name, value in (("user_ids", ["zoe@example.com"]), ("user_ids", ["Zoe"]), ("user_agent", "zoë@example.com")):
+        text = refusal({**CONFIG, name: value})
+        assert name in text
+        assert "zo" not in text.lower()
+
+
+@pytest.mark.parametrize("end_date", ["2025-03-03", "2025-03-02"])
 def test_the_end_must_lie_behind_the_start(end_date: str) -> None:
     """Otherwise there is no day to read; one day is enough."""
     text = refusal({**CONFIG, "end_date": end_date})
@@ -216,7 +219,7 @@ def test_the_end_must_lie_behind_the_start(end_date: str) -> None:
     assert settings_of(end_date="2025-03-04").end_date == date(2025, 3, 4)
 
 
-@pytest.mark.parametrize("end", ["2025-03-03T00:00:00Z", "2025-03-03T05:30:00+05:30", "2025-03-02T12:00:00-08:00"])
+@pytest.mark.parametrize("end", ["2025-03-03T05:30:00+05:30", "2025-03-02T12:00:00-08:00"])
 def test_the_span_of_creation_must_not_be_empty(end: str) -> None:
     """Compared as instants, whatever their offsets."""
     text = refusal({**CONFIG, "users_created_from": "2025-03-03T00:00:00Z", "users_created_to": end})
@@ -226,11 +229,10 @@ def test_the_span_of_creation_must_not_be_empty(end: str) -> None:
     assert settings_of(**span).users_created_to == "2025-03-02T17:00:00-08:00"
 
 
-@pytest.mark.parametrize("offset", ["Z", "+00:00", "-08:00", "+05:30"])
-@pytest.mark.parametrize("fraction", ["", ".5", ".123456"])
-def test_an_instant_goes_to_gong_as_it_was_given(fraction: str, offset: str) -> None:
+@pytest.mark.parametrize("tail", ["Z", ".123456Z", "-08:00", ".5+05:30"])
+def test_an_instant_is_sent_as_it_was_given(tail: str) -> None:
     """In a form that Gong documents, as the sandbox knows it."""
-    text = f"2024-01-31T00:00:00{fraction}{offset}"
+    text = f"2024-01-31T00:00:00{tail}"
     assert settings_of(users_created_from=text).users_created_from == text
     assert DATE_TIME.fullmatch(text)
 
@@ -261,21 +263,11 @@ def test_exactly_one_credential_is_taken(number: int) -> None:
         assert all(way in text for way in ways)
 
 
-@pytest.mark.parametrize("blank", ["", None])
-def test_a_blank_credential_counts_as_absent(blank: str | None) -> None:
-    """A pipeline passes it on where its own variable is unset."""
-    blanks = dict.fromkeys(("access_token", "oauth_token_file"), blank)
-    assert settings_of(**blanks) == settings_of()
-    text = refusal({"start_date": "2025-03-03", **dict.fromkeys(CREDENTIALS, blank)})
-    assert "No credential is set" in text
-
-
 @pytest.mark.parametrize("secret", ["access_key", "access_key_secret", "access_token"])
-@pytest.mark.parametrize("tail", [" ", "\n", "\r\n", "ä", "\0", "\u2028"])
-def test_a_secret_that_no_header_takes_is_not_repeated(secret: str, tail: str) -> None:
-    """Also not in part."""
+def test_a_secret_that_no_header_takes_is_not_repeated(secret: str) -> None:
+    """Not even in part."""
     beside = {} if secret == "access_token" else KEY
-    text = refusal({"start_date": "2025-03-03", **beside, secret: SECRET_VALUES[secret] + tail})
+    text = refusal({"start_date": "2025-03-03", **beside, secret: SECRET_VALUES[secret] + "\r\n"})
     assert secret in text
     assert SECRET_VALUES[secret][:6] not in text
 
@@ -284,10 +276,7 @@ def test_a_password_in_the_address_is_not_repeated() -> None:
     """Nor what may be one in its query or its fragment."""
     for url in (
         "https://somebody:hunter2@api.gong.io",
-        "https://hunter2@api.gong.io/ ",
         "https://api.gong.io/?access_key=hunter2",
-        "https://api.gong.io/?access_key=hunter2 ",
-        "https://api.gong.io/#hunter2",
         "https://api.gong.io/#hunter2 ",
     ):
         text = refusal({**CONFIG, "api_url": url})

@@ -1,0 +1,136 @@
+"""The SDK's own settings, checked before the SDK reads them: it would quote their values, or fail with a traceback."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
+
+from tap_gong_activity.base.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+REMOVED = {None, "__NULL__"}
+"""What stands in a stream map for a stream or a property that it removes."""
+
+_STRICTER: dict[str, dict[str, Any]] = {
+    "batch_config": {
+        "required": ["encoding", "storage"],
+        "properties": {
+            "encoding": {
+                "type": "object",
+                "required": ["format"],
+                "properties": {"format": {"enum": ["jsonl", "parquet"]}, "compression": {}},
+                "additionalProperties": False,
+            },
+            "storage": {
+                "type": "object",
+                "required": ["root"],
+                "properties": {"root": {"type": "string", "minLength": 1}, "prefix": {}, "params": {"type": "object"}},
+                "additionalProperties": False,
+            },
+            "batch_size": {"type": ["integer", "null"], "minimum": 1},
+        },
+        "additionalProperties": False,
+    },
+    "flattening_max_depth": {"minimum": 0},
+    "flattening_max_key_length": {"minimum": 1},
+}
+"""What the SDK relies on besides what its schemas say."""
+
+
+def check_sdk_settings(config: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check the SDK's settings, whose schemas these are.
+
+    Raises:
+        SettingsError: If one can't be used; its one sentence names the setting and never repeats a value.
+    """
+    for name, schema in schemas.items():
+        if name in config:
+            _check(name, config[name], schema)
+            _check(name, config[name], _STRICTER.get(name, {}) if config[name] else {})
+    if config.get("flattening_enabled") and "flattening_max_depth" not in config:
+        message = "The setting flattening_max_depth is missing: flattening_enabled needs it."
+        raise SettingsError(message)
+    for stream, definition in config.get("stream_maps", {}).items():
+        if stream.startswith("__") and stream != "__else__":
+            message = (
+                f"The setting stream_maps has an unknown option {stream!r:.60}: a stream's name or __else__ goes there."
+            )
+            raise SettingsError(message)
+        for name, expression in definition.items() if isinstance(definition, dict) else ():
+            if name == "__filter__" or not (name.startswith("__") or expression in REMOVED):
+                _check_expression(f"stream_maps.{stream}.{name}", expression)
+
+
+def unknown_mapped_streams(stream_maps: Mapping[str, Any], streams: Collection[str]) -> list[str]:
+    """Return the streams that the stream maps name but the tap doesn't have; patterns aren't names."""
+    named = (
+        definition.get("__source__", stream) if isinstance(definition, dict) else stream
+        for stream, definition in stream_maps.items()
+    )
+    return [name for name in named if name not in {*streams, "__else__"} and not set(name) & set("*?[")]
+
+
+def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:  # noqa: ANN401 - any JSON
+    error = next(DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(value), None)
+    if error is None:
+        return
+    error = _deepest(error)
+    place = ".".join([name, *(f"{part!s:.60}" for part in error.absolute_path)])
+    message = f"The setting {place} {_problem(error)}."
+    raise SettingsError(message)
+
+
+def _problem(error: Any) -> str:  # noqa: ANN401 - jsonschema has no types
+    found = _NOUNS.get(type(error.instance).__name__, "a number")
+    expected = error.validator_value
+    names = [str(one) for one in expected if one not in {None, "null"}] if isinstance(expected, list) else [expected]
+    if error.validator == "type":
+        return f"must be {' or '.join(_NOUNS[name] for name in names)}, not {found}"
+    if error.validator == "enum":
+        return f"must be {' or '.join(names)}"
+    if error.validator == "minimum":
+        return f"must be {expected} or more"
+    if error.validator == "required":
+        return f"needs {' and '.join(name for name in names if name not in error.instance)}"
+    if error.validator == "additionalProperties":
+        return f"may only hold {', '.join(error.schema['properties'])}"
+    return f"has an invalid value ({found})"
+
+
+_NOUNS = {
+    "object": "an object",
+    "dict": "an object",
+    "array": "an array",
+    "list": "an array",
+    "string": "a string",
+    "str": "a string",
+    "boolean": "true or false",
+    "bool": "a boolean",
+    "integer": "a whole number",
+    "number": "a number",
+    "NoneType": "null",
+}
+"""What types are called, by JSON Schema's names and by Python's."""
+
+
+def _deepest(error: Any) -> Any:  # noqa: ANN401 - jsonschema has no types
+    """Of the errors of all alternatives, return the one furthest inside, as it belongs to the one that was meant."""
+    inner = max(map(_deepest, error.context), key=lambda one: len(one.absolute_path), default=error)
+    return inner if len(inner.absolute_path) > len(error.absolute_path) else error
+
+
+def _check_expression(place: str, expression: str) -> None:
+    try:
+        body = ast.parse(expression).body
+        problem = "isn't an expression" if not body or not isinstance(body[0], ast.Expr) else ""
+    except SyntaxError as error:
+        problem = f"isn't a valid expression ({error.msg})"
+    except (ValueError, RecursionError, MemoryError) as error:
+        problem = f"isn't a valid expression ({type(error).__name__})"
+    if problem:
+        message = f"The setting {place} {problem}."
+        raise SettingsError(message)

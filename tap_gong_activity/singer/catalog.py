@@ -1,0 +1,98 @@
+"""The catalog that a user passes in: checked, and completed with what the streams say of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.singerlib import Catalog, CatalogEntry, MetadataMapping, Schema, StreamMetadata
+
+from tap_gong_activity.base.errors import CatalogError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from singer_sdk import Stream
+
+
+def parse_catalog(content: Mapping[str, Any]) -> Catalog:
+    """Parse a catalog; what is null in it counts as absent.
+
+    Raises:
+        CatalogError: If it isn't a Singer catalog, or has a schema with references.
+    """
+    try:
+        entries = [
+            {name: value for name, value in entry.items() if value is not None} for entry in content.get("streams", [])
+        ]
+        catalog = Catalog.from_dict({"streams": entries})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"The catalog isn't a Singer catalog ({type(error).__name__}): --discover prints one."
+        raise CatalogError(message) from None
+    for entry in entries:
+        if _has_reference(entry.get("schema")):
+            message = f"The catalog's schema of {entry['tap_stream_id']!r:.60} has a $ref, which isn't supported."
+            raise CatalogError(message)
+    return catalog
+
+
+def _has_reference(schema: object) -> bool:
+    if isinstance(schema, dict):
+        return "$ref" in schema or any(map(_has_reference, schema.values()))
+    return isinstance(schema, list) and any(map(_has_reference, schema))
+
+
+def complete_catalog(catalog: Catalog, streams: Iterable[Stream]) -> list[str]:
+    """Give each entry what it lacks, add entries for the other streams, deselected, and remove unknown streams.
+
+    Returns:
+        The unknown streams' names.
+
+    Raises:
+        CatalogError: If an entry renames its stream, or selects it without its key.
+    """
+    by_name = {stream.name: stream for stream in streams}
+    unknown = [name for name in catalog if name not in by_name]
+    for name in unknown:
+        del catalog[name]
+    for name, stream in by_name.items():
+        deselected = CatalogEntry(name, MetadataMapping({(): StreamMetadata(selected=False)}), Schema())
+        catalog[name] = _completed(catalog.get(name, deselected), stream)
+    return unknown
+
+
+def _completed(entry: CatalogEntry, stream: Stream) -> CatalogEntry:
+    if entry.stream not in {None, stream.name}:
+        message = (
+            f"The catalog renames {stream.name} to {entry.stream!r:.60}, which isn't supported: "
+            "use __alias__ in stream_maps."
+        )
+        raise CatalogError(message)
+    root = entry.metadata.get(())
+    table = root if isinstance(root, StreamMetadata) else StreamMetadata()
+    completed = replace(
+        entry,
+        metadata=entry.metadata or stream.metadata,
+        schema=entry.schema if entry.schema.properties else Schema.from_dict(stream.schema),
+        key_properties=entry.key_properties or table.table_key_properties or stream.primary_keys,
+        replication_key=entry.replication_key or table.replication_key or stream.replication_key,
+    )
+    mask = completed.metadata.resolve_selection()
+    dropped = [
+        column
+        for column in stream.primary_keys
+        if column not in (completed.schema.properties or {}) or not mask[("properties", column)]
+    ]
+    if dropped and mask.get((), True):
+        message = f"The catalog drops {' and '.join(dropped)} from {stream.name}, which is part of the rows' key."
+        raise CatalogError(message)
+    return completed
+
+
+def with_all_selected(catalog: Catalog) -> Catalog:
+    """Return a copy of the catalog that selects every stream."""
+    copy = Catalog()
+    for entry in catalog.streams:
+        root = replace(entry.metadata.root, selected=True)
+        copy.add_stream(replace(entry, metadata=MetadataMapping({**entry.metadata, (): root})))
+    return copy
