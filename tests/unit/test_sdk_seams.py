@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import re
 import signal
 from contextlib import contextmanager
@@ -14,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from gong_sandbox import Sandbox
 from singer_sdk import Stream, Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
-from singer_sdk.plugin_base import PluginBase, SingerCommand, _ConfigInput
+from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 from support.given_settings import CONFIG
+from support.played_runs import process_left_as_it_was
 from support.sandbox_asking import COMPANY, TODAY
 from support.signal_state import no_signal_received
 from support.taps import tap_of
 
 from tap_gong_activity.base.errors import SettingsError, TerminatedError
 from tap_gong_activity.cli import CommandLine
+from tap_gong_activity.environment import PREFIX
 from tap_gong_activity.settings import PROPERTIES
 from tap_gong_activity.streams.activity import ActivityStream
 from tap_gong_activity.streams.stream import GongStream
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import click
-
-PREFIX = "TAP_GONG_ACTIVITY_"
 
 
 def shape(function: Callable[..., object]) -> list[tuple[str, str, object]]:
@@ -73,7 +71,7 @@ def overridden(own: type, sdk: type) -> set[str]:
 def test_every_private_override_is_tested_here() -> None:
     """A new one has to come with a test of its own."""
     private = {name for name in overridden(TapGongActivity, Tap) if re.match("_[a-z]", name)} - {"_abc_impl"}
-    assert private == {"_validate_config", "_env_var_config", "_handle_termination"}
+    assert private == {"_handle_termination"}
     private = {name for name in overridden(GongStream, Stream) if re.match("_[a-z]", name)} - {"_abc_impl"}
     assert private == {"_sync_records"}
 
@@ -81,9 +79,8 @@ def test_every_private_override_is_tested_here() -> None:
 @pytest.mark.parametrize(
     ("own", "sdk", "name"),
     [
-        *((TapGongActivity, Tap, name) for name in ("_validate_config", "_handle_termination", "load_state")),
+        *((TapGongActivity, Tap, name) for name in ("_handle_termination", "load_state")),
         *((TapGongActivity, Tap, name) for name in ("setup_mapper", "discover_streams")),
-        (CommandLine, Tap, "cb_config"),
         *(
             (GongStream, Stream, name)
             for name in ("_sync_records", "get_records", "log", "finalize_state_progress_markers")
@@ -98,14 +95,13 @@ def test_an_override_takes_what_the_sdk_passes(own: type, sdk: type, name: str) 
 
 
 def test_the_command_line_passes_what_invoke_takes() -> None:
-    """The SDK's options, and --test besides, which the SDK handles while it still parses."""
-    assert {name for name, *_ in shape(CommandLine.invoke)} == {name for name, *_ in shape(Tap.invoke)} | {"test"}
-    command = CommandLine.get_singer_command()
-    passed = {parameter.name for parameter in command.params if parameter.expose_value}
-    assert passed == {name for name, *_ in shape(CommandLine.invoke)}
-    (sdk_test,) = (parameter for parameter in super_command().params if parameter.name == "test")
-    assert sdk_test.callback == CommandLine.cb_test
-    assert not sdk_test.expose_value
+    """The SDK's options, and those that the SDK handles while click still parses."""
+    taken = {name for name, *_ in shape(CommandLine.invoke)}
+    assert taken == {name for name, *_ in shape(Tap.invoke)} | {"discover", "test"}
+    passed = {parameter.name for parameter in CommandLine.get_singer_command().params if parameter.expose_value}
+    assert passed == taken
+    handled = {parameter.name: parameter.callback for parameter in super_command().params if parameter.callback}
+    assert handled.keys() == {"config", "discover", "test", "version"}
     assert {value.name: value.value for value in CliTestOptionValue} == {
         "All": "all",
         "Schema": "schema",
@@ -129,21 +125,13 @@ def test_the_sdks_command_is_built_of_what_the_taps_is() -> None:
     assert [name for name, *_ in shape(SingerCommand.__init__)] == ["self", "args", "logger", "kwargs"]
 
 
-def test_settings_are_checked_before_the_sdk_quotes_them() -> None:
-    """In the constructor, where the SDK checks too."""
+def test_settings_are_checked_before_the_sdk_quotes_them(caplog: pytest.LogCaptureFixture) -> None:
+    """In the constructor, where the SDK checks too; after that it finds nothing to warn of."""
     with pytest.raises(SettingsError, match="lookback_days"), tap_of(lookback_days="seven"):
         pass
-    assert "_validate_config(raise_errors=validate_config)" in inspect.getsource(PluginBase.__init__)
-
-
-def test_the_sdks_own_settings_are_checked_by_the_row(caplog: pytest.LogCaptureFixture) -> None:
-    """And taken for settings that there are; others are warned of."""
-    with tap_of(flattening_enabled=True, flattening_max_depth=1, batch_config=None, lookback_dayz=3):
+    with tap_of(start_date="2025-03-03T10:00:00Z", flattening_enabled=True, flattening_max_depth=1, end_date=""):
         pass
-    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert [text for text in warned if "There is no setting" in text] == [
-        "There is no setting lookback_dayz, so it does nothing."
-    ]
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
 def test_the_sdks_settings_are_added_to_the_taps_own() -> None:
@@ -158,7 +146,7 @@ def test_the_sdks_settings_are_added_to_the_taps_own() -> None:
 
 
 def test_the_environment_is_read_in_the_taps_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The SDK asks the class for it; its own settings still come by its own way."""
+    """Numbers as numbers, and the SDK's settings too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(PREFIX + "LOOKBACK_DAYS", "14")
     monkeypatch.setenv(PREFIX + "REQUESTS_PER_SECOND", "0.5")
@@ -168,42 +156,15 @@ def test_the_environment_is_read_in_the_taps_way(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(PREFIX + "FLATTENING_ENABLED", "true")
     monkeypatch.setenv(PREFIX + "FLATTENING_MAX_DEPTH", "1")
     monkeypatch.setenv(PREFIX + "STREAM_MAPS", '{"activity_by_day": {"__alias__": "days"}}')
-    assert TapGongActivity._env_var_prefix == PREFIX  # noqa: SLF001 (a seam)
-    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
+    assert TapGongActivity._env_var_prefix == PREFIX  # noqa: SLF001 (--about names it)
+    with process_left_as_it_was():
         tap = TapGongActivity(config=dict(CONFIG), parse_env_config=True)
-    finally:
-        for number, handler in handlers:
-            signal.signal(number, handler)
     settings = tap.settings
     assert (settings.lookback_days, settings.requests_per_second, settings.user_ids) == (14, 0.5, ("1",))
     assert settings.include_open_period is True
     assert settings.user_agent.startswith("tap-gong-activity/")
     assert (tap.config["flattening_enabled"], tap.config["flattening_max_depth"]) == (True, 1)
     assert tap.config["stream_maps"] == {"activity_by_day": {"__alias__": "days"}}
-
-
-def test_the_sdk_loads_a_dotenv_file_into_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """From which the tap then reads its own settings."""
-    dotenv = tmp_path / ".env"
-    dotenv.write_text(f"{PREFIX}LOOKBACK_DAYS=21\n")
-    monkeypatch.setenv(PREFIX + "LOOKBACK_DAYS", "")
-    monkeypatch.delenv(PREFIX + "LOOKBACK_DAYS")
-    assert parse_environment_config({"properties": {}}, PREFIX, dotenv_path=dotenv) == {}
-    assert os.environ[PREFIX + "LOOKBACK_DAYS"] == "21"
-    assert [name for name, *_ in shape(parse_environment_config)] == ["config_schema", "prefix", "dotenv_path"]
-
-
-def test_a_config_file_and_the_environment_come_as_the_command_expects(tmp_path: Path) -> None:
-    """One merged object, and whether the environment is wanted too."""
-    file = tmp_path / "config.json"
-    file.write_text('{"lookback_days": 7, "requests_per_second": 0.5}')
-    found = _ConfigInput.from_cli_args(str(file), "ENV")
-    assert (found.config["lookback_days"], float(found.config["requests_per_second"]), found.parse_env) == (
-        7,
-        0.5,
-        True,
-    )
 
 
 # Signals
@@ -317,7 +278,7 @@ def test_a_catalogs_schema_that_lacks_a_column_is_kept_to() -> None:
 def test_a_test_writes_one_record_and_no_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """For one request a stream, of the newest window's first page."""
     with running() as tap:
-        tap.run(test=True)
+        tap.test()
         assert tap.tally.requests == 1
         assert tap.state.get("bookmarks", {}).get("activity_by_day", {}).get("replication_key_value") is None
     messages = messages_of(capsysbinary.readouterr().out)
