@@ -1,17 +1,18 @@
-"""What the users do: calls, and what is done about them afterwards.
+"""What the users do: calls, and actions on calls afterwards.
 
-Each counter of Gong's counts calls, not deeds: a call that somebody comments on twice in a week is one call in that
-week, and one on each of two days. So what is invented here are touches, a user and a counter and a call, and a counter
-is the number of different calls among the touches of a period.
+Gong's counters count calls, not actions: a call that somebody comments on twice in a week is one call in that week, and
+one on each of two days. So this module invents touches, each a user, a counter and a call; a counter is the number of
+distinct calls among the touches of a period.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from gong_sandbox.chance import Chance
+from gong_sandbox.leaves import on_leave
 from gong_sandbox.people import FOUNDED, TEAM_SIZE
 from gong_sandbox.periods import ONE_DAY, days_between
 from gong_sandbox.workdays import workload
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from gong_sandbox.people import User
 
-#: The counters, in the order of Gong's page.
 COUNTERS = (
     "callsAsHost",
     "callsGaveFeedback",
@@ -40,14 +40,16 @@ COUNTERS = (
     "callsMarkedAsFeedbackGiven",
     "callsMarkedAsFeedbackReceived",
 )
+"""Gong's counters, in the order of its documentation."""
 
-#: The counter that the call's host has of what somebody else does about the call.
 RECEIVED = {
     "callsGaveFeedback": "callsReceivedFeedback",
     "callsScorecardsFilled": "callsScorecardsReceived",
     "callsCommentsGiven": "callsCommentsReceived",
     "callsMarkedAsFeedbackGiven": "callsMarkedAsFeedbackReceived",
 }
+"""The counter of the call's host for what somebody else does."""
+
 ABOUT_OWN_CALLS = {"callsRequestedFeedback", "ownCallsListenedTo", "callsSharedInternally", "callsSharedExternally"}
 
 COACHING = (
@@ -70,37 +72,39 @@ SELLING = (
 )
 LISTENING = ("othersCallsListenedTo", "othersCallsListenedTo", "callsCommentsGiven")
 
-#: The share of the calls that the host invites somebody else of the team to.
 ATTENDED = 0.4
-#: For how many days before today calls are gone back to.
-DAYS_BACK = 5
-#: Below this workload nobody goes back to anything.
-QUIET = 0.1
-#: After how many days at most something is done about the same call again.
-LONGEST_RETURN = 4
+"""Share of the calls to which the host invites somebody else of the team."""
 
-#: For about how many users times days the touches are kept in memory.
-KEPT_USER_DAYS = 100_000
-KEPT_PERIODS = 4096
+DAYS_BACK = 5
+"""Age in days of the calls that people act on."""
+
+QUIET = 0.1
+"""Workload below which nobody returns to a call."""
+
+MAX_RETURN_DAYS = 4
+"""Days after which somebody acts on the same call again, at most."""
+
+CACHED_USER_DAYS = 100_000
+CACHED_PERIODS = 4096
 
 
 class Role(NamedTuple):
-    """What somebody does on an ordinary working day."""
+    """What somebody does on an ordinary working day, on average."""
 
     calls: float
-    deeds: float
+    actions: float
     habits: tuple[str, ...]
 
 
 ROLES = {
-    "manager": Role(calls=0.8, deeds=3.5, habits=COACHING),
-    "seller": Role(calls=2.6, deeds=1.6, habits=SELLING),
-    "listener": Role(calls=0.0, deeds=2.0, habits=LISTENING),
+    "manager": Role(calls=0.8, actions=3.5, habits=COACHING),
+    "seller": Role(calls=2.6, actions=1.6, habits=SELLING),
+    "listener": Role(calls=0.0, actions=2.0, habits=LISTENING),
 }
 
 
 class Call(NamedTuple):
-    """A recorded call: the day and its number on it, who hosted it and who else of the company took part."""
+    """A recorded call: the day and its number on that day, its host and who else of the company attended."""
 
     day: date
     number: int
@@ -108,8 +112,8 @@ class Call(NamedTuple):
     attendee: User | None
 
 
-class Deed(NamedTuple):
-    """Something that a user does about a call, and after how many days once more (0: never)."""
+class Action(NamedTuple):
+    """Something that a user does with a call, and after how many days once more (0: never)."""
 
     user: User
     counter: str
@@ -118,7 +122,7 @@ class Deed(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """A call that counts for a user in a counter; the call is a number that no other call has."""
+    """A call, by its unique number, that counts for a user in a counter."""
 
     user: int
     counter: int
@@ -126,29 +130,48 @@ class Touch(NamedTuple):
 
 
 class Activity:
-    """The activity of some users on any day, invented when it is asked for and the same whenever it is."""
+    """The activity of users on any day, invented on demand: the same users and seed always do the same.
 
-    def __init__(self, users: tuple[User, ...], seed: str) -> None:
-        """Take the people; the same people and the same `seed` do the same things."""
+    The last touches of a day become known `late_days` days after it's over.
+    """
+
+    def __init__(self, users: tuple[User, ...], seed: str, late_days: int) -> None:
         self._users = users
         self._seed = seed
+        self._late_days = late_days
         self._teams = {user.team: [mate for mate in users if mate.team == user.team] for user in users[::TEAM_SIZE]}
-        days_kept = max(32, KEPT_USER_DAYS // max(1, len(users)))
-        self._calls = lru_cache(days_kept)(self._invent_calls)
-        self._deeds = lru_cache(days_kept)(self._invent_deeds)
-        self.touches = lru_cache(days_kept)(self._find_touches)
-        self.counts = lru_cache(KEPT_PERIODS)(self._count)
+        days_cached = max(32, CACHED_USER_DAYS // max(1, len(users)))
+        self._calls = lru_cache(days_cached)(self._invent_calls)
+        self._actions = lru_cache(days_cached)(self._invent_actions)
+        self._on_leave = lru_cache(days_cached)(partial(on_leave, users=users, seed=seed))
+        self._touches = lru_cache(days_cached)(self._find_touches)
+        self._counts = lru_cache(CACHED_PERIODS)(self._count)
 
-    def _count(self, from_date: date, to_date: date) -> Mapping[int, tuple[int, ...]]:
-        """Give the counters of the period for the number of each user who did something in it."""
-        touches: set[Touch] = set().union(*map(self.touches, days_between(max(from_date, FOUNDED), to_date)))
+    def counts(self, from_date: date, to_date: date, as_of: date | None) -> Mapping[int, tuple[int, ...]]:
+        """Return a period's counters, by the number of each user with activity in it, as known on the day `as_of`."""
+        return self._counts(from_date, to_date, self.unless_complete(to_date, as_of))
+
+    def unless_complete(self, to_date: date, as_of: date | None) -> date | None:
+        """Return `as_of`, or None if everything before `to_date` is known by then."""
+        return None if as_of is None or to_date + self._late_days * ONE_DAY <= as_of else as_of
+
+    def _count(self, from_date: date, to_date: date, as_of: date | None) -> Mapping[int, tuple[int, ...]]:
+        days = days_between(max(from_date, FOUNDED), to_date)
+        touches: set[Touch] = set().union(*(self._known_touches(day, as_of) for day in days))
         counts: defaultdict[int, list[int]] = defaultdict(lambda: [0] * len(COUNTERS))
         for user, counter, _ in touches:
             counts[user][counter] += 1
         return {user: tuple(counters) for user, counters in counts.items()}
 
+    def _known_touches(self, day: date, as_of: date | None) -> Iterable[Touch]:
+        touches = self._touches(day)
+        if as_of is None:
+            return touches
+        days_since = (as_of - day).days
+        return (touch for touch in touches if sum(touch) % (self._late_days + 1) < days_since)
+
     def _find_touches(self, day: date) -> frozenset[Touch]:
-        """Give everything that counts on `day`."""
+        """Return everything that counts on `day`."""
         touches = [_touch(call.host, "callsAsHost", call) for team in self._calls(day).values() for call in team]
         touches += [
             _touch(call.attendee, "callsAttended", call)
@@ -156,23 +179,23 @@ class Activity:
             for call in team
             if call.attendee
         ]
-        for deed in self._deeds_on(day):
-            touches.append(_touch(deed.user, deed.counter, deed.call))
-            if deed.counter in RECEIVED and deed.call.host.works_on(day):
-                touches.append(_touch(deed.call.host, RECEIVED[deed.counter], deed.call))
+        for action in self._actions_on(day):
+            touches.append(_touch(action.user, action.counter, action.call))
+            if action.counter in RECEIVED and self._works(action.call.host, day):
+                touches.append(_touch(action.call.host, RECEIVED[action.counter], action.call))
         return frozenset(touches)
 
-    def _deeds_on(self, day: date) -> Iterable[Deed]:
-        yield from self._deeds(day)
+    def _actions_on(self, day: date) -> Iterable[Action]:
+        yield from self._actions(day)
         if workload(day) < QUIET:
             return
-        for days_ago in range(1, LONGEST_RETURN + 1):
-            for deed in self._deeds(day - days_ago * ONE_DAY):
-                if deed.again_after == days_ago and deed.user.works_on(day):
-                    yield deed
+        for days_ago in range(1, MAX_RETURN_DAYS + 1):
+            for action in self._actions(day - days_ago * ONE_DAY):
+                if action.again_after == days_ago and self._works(action.user, day):
+                    yield action
 
     def _invent_calls(self, day: date) -> dict[int, list[Call]]:
-        """Invent the calls of `day`, for each team that has any."""
+        """Invent the calls of `day` by team."""
         chance = Chance(self._seed, "calls", day)
         load = workload(day)
         calls: defaultdict[int, list[Call]] = defaultdict(list)
@@ -181,30 +204,33 @@ class Activity:
             for _ in range(chance.about(ROLES[user.role].calls * load)):
                 number += 1
                 colleague = chance.pick(self._teams[user.team])
-                attends = chance.draw() < ATTENDED and colleague is not user and colleague.works_on(day)
+                attends = chance.draw() < ATTENDED and colleague is not user and self._works(colleague, day)
                 calls[user.team].append(Call(day, number, user, colleague if attends else None))
         return dict(calls)
 
-    def _invent_deeds(self, day: date) -> list[Deed]:
-        """Invent what is done on `day` for the first time about the calls of that day and the days before it."""
+    def _invent_actions(self, day: date) -> list[Action]:
+        """Invent the first actions of `day` on the calls of that day and the days before it."""
         chance = Chance(self._seed, "deeds", day)
         load = workload(day)
-        deeds = []
+        actions = []
         for user in self._working(day):
             role = ROLES[user.role]
-            for _ in range(chance.about(role.deeds * load)):
+            for _ in range(chance.about(role.actions * load)):
                 counter = chance.pick(role.habits)
                 calls = self._calls(day - chance.below(DAYS_BACK) * ONE_DAY).get(user.team, ())
                 own = counter in ABOUT_OWN_CALLS
                 calls = [call for call in calls if (call.host is user) == own]
-                # Of three deeds one is done again, after each number of days as often.
-                again_after = max(0, chance.below(3 * LONGEST_RETURN) - 2 * LONGEST_RETURN + 1)
+                # One action in three is repeated, after any of these numbers of days.
+                again_after = max(0, chance.below(3 * MAX_RETURN_DAYS) - 2 * MAX_RETURN_DAYS + 1)
                 if calls:
-                    deeds.append(Deed(user, counter, chance.pick(calls), again_after))
-        return deeds
+                    actions.append(Action(user, counter, chance.pick(calls), again_after))
+        return actions
 
     def _working(self, day: date) -> list[User]:
-        return [user for user in self._users if user.works_on(day)]
+        return [user for user in self._users if self._works(user, day)]
+
+    def _works(self, user: User, day: date) -> bool:
+        return user.works_on(day) and user.number not in self._on_leave(day)
 
 
 _COUNTER_NUMBERS = {name: number for number, name in enumerate(COUNTERS)}

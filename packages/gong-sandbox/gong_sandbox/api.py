@@ -50,6 +50,7 @@ class Api:
         limits: How often clients may call.
         cursors: Issues cursors.
         page_size: Number of users in a page.
+        zero_rows: Whether requested users without activity are returned with zeros.
         faults: What goes wrong.
         log: Records the requests.
         api_url: The host that responses to token requests name.
@@ -63,6 +64,7 @@ class Api:
     limits: CallLimits
     cursors: Cursors
     page_size: int
+    zero_rows: bool
     faults: Sequence[Fault]
     log: RequestLog
     api_url: str = ""
@@ -149,6 +151,8 @@ class Api:
             user_ids=query.user_ids,
             created_from=query.created_from,
             created_to=query.created_to,
+            as_of=self.today(),
+            zero_rows=self.zero_rows,
         )
         to_json = activity_to_json(self.company, found)
         return Listing("usersAggregateActivity", found, to_json, body, self.cursors, self.page_size)

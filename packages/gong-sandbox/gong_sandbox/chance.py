@@ -1,4 +1,4 @@
-"""The only source of chance: the same for the same words, in every process and every version of Python."""
+"""Random draws that are the same in every process and every version of Python."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ T = TypeVar("T")
 
 
 class Chance:
-    """A stream of draws that is determined by the words it is made from."""
+    """A stream of draws, determined by a seed of some words."""
 
     def __init__(self, *words: object) -> None:
-        """Start the stream that belongs to `words`."""
-        # Only random() is drawn from: its sequence is the one that Python promises to keep.
-        self.draw = Random("/".join(map(str, words))).random  # noqa: S311 (invented activity, no secret)
+        # Only random() is used, because Python guarantees its sequence.
+        self.draw = Random("/".join(map(str, words))).random  # noqa: S311 - not a secret
 
     def below(self, limit: int) -> int:
-        """Draw a whole number from 0 up to, and without, `limit`."""
+        """Draw an integer from 0 up to, without, `limit`."""
         return int(self.draw() * limit)
 
     def about(self, mean: float) -> int:
-        """Draw a count that is `mean` on average, and at most about twice that."""
+        """Draw a count that is `mean` on average, and about twice that at most."""
         return int(2 * mean * self.draw() + self.draw())
 
     def pick(self, choices: Sequence[T]) -> T:
         """Draw one of `choices`.
 
         Raises:
-            IndexError: There are none.
+            IndexError: There are no choices.
         """
         return choices[self.below(len(choices))]

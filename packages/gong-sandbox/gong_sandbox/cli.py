@@ -65,6 +65,12 @@ def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetim
 @click.option("--zone", callback=_zone, default=DEFAULT_ZONE, metavar="NAME", help="The company's time zone.")
 @click.option("--seed", default=DEFAULT_SEED, help="Text that determines the company.")
 @click.option(
+    "--late-days",
+    type=click.IntRange(0),
+    default=0,
+    help="Days after which the last of a day's activity becomes known.",
+)
+@click.option(
     "--now",
     callback=_instant,
     metavar="INSTANT",
@@ -73,6 +79,9 @@ def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetim
 @click.option("--calls-per-second", type=click.IntRange(0), default=3, help="Rate limit; 0: none.")
 @click.option("--daily-quota", type=click.IntRange(0), default=10_000, help="Calls per day; 0: no limit.")
 @click.option("--page-size", type=click.IntRange(1), default=100, help="Number of users in a page.")
+@click.option(
+    "--zero-rows", is_flag=True, help="Return requested users without activity with zeros rather than leave them out."
+)
 @click.option("--cursor-lifetime", type=click.FloatRange(0), default=600.0, help="Seconds until a cursor expires.")
 @click.option("--latency", type=click.FloatRange(0), default=0.0, help="Seconds by which to delay each response.")
 @click.option(
@@ -103,7 +112,7 @@ def gong_sandbox(
     With a COMMAND (after --), run it with environment variables that point it to the sandbox, and exit with its
     status. Without one, print these variables and serve until interrupted.
     """
-    company = Company(size, zone, seed)
+    company = Company(size, zone, seed, options.pop("late_days"))
     sandbox = Sandbox(
         company=company,
         today=None if now is None else company.today(now),

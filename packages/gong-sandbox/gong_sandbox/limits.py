@@ -1,4 +1,4 @@
-"""How often Gong may be called, and who called while told to wait."""
+"""The rate limit and the daily quota, and who violates a Retry-After."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 ONE_SECOND = 1.0
 ONE_DAY = 86_400.0
-#: Seconds that are forgiven, since sums of fractions are not exact.
 ROUNDING = 1e-6
+"""Tolerance in seconds, because sums of fractions aren't exact."""
 
 
 class Admission(NamedTuple):
-    """Whether a call may go on.
+    """Whether a call is admitted.
 
     Attributes:
-        retry_after: None if it may, else for how many whole seconds the caller is told to wait.
-        violation: Whether the caller had been told to wait and did not.
+        retry_after: None if it is, otherwise the whole seconds that the caller must wait.
+        violation: Whether the caller violated an earlier Retry-After.
     """
 
     retry_after: int | None
@@ -31,14 +31,14 @@ class Admission(NamedTuple):
 
 
 class CallLimits:
-    """So many calls in any second, so many in a day; a call that is told to wait keeps everybody waiting.
+    """Limits for any second and for a day; one Retry-After holds for every caller.
 
-    A call that arrives during a wait is refused. It is a violation as well, unless it may have been under way already
-    when the first was told to wait: it comes over another connection, within `grace` seconds.
+    A call that arrives during a wait is refused. It's also a violation, unless it may have been under way when the wait
+    began: over another connection, and within `grace` seconds.
     """
 
     def __init__(self, clock: Clock, calls_per_second: int | None, daily_quota: int | None, grace: float) -> None:
-        """Set the limits; None is no limit. The day begins with its first call."""
+        """Set the limits, of which None is none. A day begins with its first call."""
         self._clock = clock
         self._calls_per_second = calls_per_second
         self._daily_quota = daily_quota
@@ -52,7 +52,7 @@ class CallLimits:
         self._lock = Lock()
 
     def admit(self, caller: Hashable) -> Admission:
-        """Count a call over the connection `caller`, or tell it to wait."""
+        """Count a call over the connection `caller`, or refuse it."""
         with self._lock:
             now = self._clock.seconds()
             if now + ROUNDING < self._wait_until:
@@ -69,7 +69,7 @@ class CallLimits:
             return Admission(None, violation=False)
 
     def hold(self, seconds: float, caller: Hashable) -> None:
-        """Note that the connection `caller` is being told, for another reason, to wait for `seconds`."""
+        """Start a wait of `seconds`, which the connection `caller` has been told of for another reason."""
         with self._lock:
             self._begin_wait(self._clock.seconds(), seconds, caller)
 

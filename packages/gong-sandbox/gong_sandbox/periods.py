@@ -1,4 +1,4 @@
-"""Calendar periods, cut to the requested range as Gong cuts them."""
+"""Calendar periods, clipped to the requested range as Gong clips them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 ONE_DAY = timedelta(days=1)
 
-#: What all days of one period have in common, for each of Gong's five periods. Weeks start on Monday.
 PERIOD_OF_DAY: dict[str, Callable[[date], Hashable]] = {
     "DAY": lambda day: day,
     "WEEK": lambda day: day.isocalendar()[:2],
@@ -19,25 +18,26 @@ PERIOD_OF_DAY: dict[str, Callable[[date], Hashable]] = {
     "QUARTER": lambda day: (day.year, (day.month - 1) // 3),
     "YEAR": lambda day: day.year,
 }
+"""What identifies the period that a day belongs to; weeks start on Monday."""
 
 
 class Period(NamedTuple):
-    """The days from `from_date` up to, and without, `to_date`, in the company's time zone."""
+    """The days from `from_date` up to, without, `to_date`, in the company's time zone."""
 
     from_date: date
     to_date: date
 
 
 def days_between(from_date: date, to_date: date) -> list[date]:
-    """List the days from `from_date` up to, and without, `to_date`."""
+    """Return the days from `from_date` up to, without, `to_date`."""
     return [from_date + timedelta(days=number) for number in range((to_date - from_date).days)]
 
 
 def periods_between(aggregation_period: str, from_date: date, to_date: date) -> list[Period]:
-    """List the periods that the days of the range belong to, the first and the last clipped to the range.
+    """Return the periods of the days in the range, the first and the last clipped to it.
 
     Raises:
-        KeyError: `aggregation_period` is none of Gong's five.
+        KeyError: `aggregation_period` isn't one of Gong's five.
     """
     groups = groupby(days_between(from_date, to_date), key=PERIOD_OF_DAY[aggregation_period])
     periods = [list(days) for _, days in groups]

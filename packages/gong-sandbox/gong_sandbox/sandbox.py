@@ -1,4 +1,4 @@
-"""The sandbox as a whole, for tests and for the command line."""
+"""The sandbox as tests and the command line use it."""
 
 from __future__ import annotations
 
@@ -28,30 +28,31 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Sandbox:
-    """Gong's stand-in, listening on a loopback port inside a `with` block.
+    """A stand-in for Gong's API, listening on a loopback port within a `with` block.
 
-    Every argument has a default that is like Gong. `None` for a limit is no limit.
+    By default it's like Gong. None disables a limit.
 
     Attributes:
-        company: What Gong knows; a `Company` can be shared by sandboxes, and keeps what it has invented.
-        clock: What time it is, for the company's day, the limits, and the ends of cursors and tokens.
-        today: The company's current day, if it is not to come from the clock.
+        company: The data; sandboxes can share a `Company`, which caches what it has invented.
+        clock: Determines the company's day, the limits, and when cursors and tokens expire.
+        today: The company's current day, instead of the clock's.
         access_key: The user name of HTTP Basic.
         access_key_secret: The password of HTTP Basic.
-        access_token: A bearer token that is good for ever, if there is to be one.
+        access_token: A bearer token to accept as well, which never expires.
         has_scope: Whether the credentials have the scope for activity.
         has_users_scope: Whether the credentials have the scope for users.
-        calls_per_second: How many calls may arrive within any second.
-        daily_quota: How many calls may arrive within a day, which begins with its first call.
-        grace: Seconds after a wait began within which a call over another connection is no violation of it, since it
-            may have been under way.
-        page_size: Users a page.
-        cursor_lifetime: Seconds for which a cursor is good.
-        token_lifetime: Seconds for which OAuth's access tokens are good.
-        latency: Seconds that each answer takes.
+        calls_per_second: Rate limit.
+        daily_quota: Calls per day, which begins with its first call.
+        grace: Seconds after a wait began within which a call over another connection doesn't violate it, because it may
+            have been under way.
+        page_size: Number of users in a page.
+        zero_rows: Whether requested users without activity are returned with zeros, if another of them has activity.
+        cursor_lifetime: Seconds until a cursor expires.
+        token_lifetime: Seconds until an OAuth access token expires.
+        latency: Seconds by which to delay each response.
         faults: What goes wrong: `Fault` objects, or texts as on the command line (see `faults.GRAMMAR`).
-        request_log: A file to which each request is appended as a line of JSON.
-        port: Where to listen; 0 is any free port.
+        request_log: A file to which to append a line of JSON per request.
+        port: The port to listen on; 0 is any free one.
     """
 
     company: Company = field(default_factory=Company)
@@ -66,6 +67,7 @@ class Sandbox:
     daily_quota: int | None = 10_000
     grace: float = 0.25
     page_size: int = 100
+    zero_rows: bool = False
     cursor_lifetime: float = 600.0
     token_lifetime: float = 86_400.0
     latency: float = 0.0
@@ -74,11 +76,11 @@ class Sandbox:
     port: int = 0
 
     def __enter__(self) -> Sandbox:  # noqa: PYI034 - before Python 3.11, Self needs another package
-        """Begin to listen.
+        """Start listening.
 
         Raises:
-            FaultNotUnderstoodError: One of the faults is no fault.
-            OSError: The port or the log file cannot be had.
+            FaultNotUnderstoodError: A fault doesn't follow the grammar.
+            OSError: The port or the log file isn't available.
         """
         with ExitStack() as resources:
             log_file = None
@@ -102,6 +104,7 @@ class Sandbox:
                 limits=CallLimits(self.clock, self.calls_per_second, self.daily_quota, self.grace),
                 cursors=Cursors(self.clock, self.cursor_lifetime),
                 page_size=self.page_size,
+                zero_rows=self.zero_rows,
                 faults=self._faults,
                 log=self._log,
             )
@@ -118,7 +121,7 @@ class Sandbox:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening, and end what is still being answered."""
+        """Stop listening, and close every connection."""
         self._resources.close()
 
     def inject(self, fault: Fault | str) -> None:
@@ -127,12 +130,12 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """What the tap's `api_url` is to be."""
+        """The base URL, without a path."""
         return self._server.url
 
     @property
     def token_url(self) -> str:
-        """Where OAuth's tokens are refreshed."""
+        """The URL that refreshes OAuth tokens."""
         return self.url + TOKEN_PATH
 
     @property
@@ -149,12 +152,12 @@ class Sandbox:
 
     @property
     def requests(self) -> list[RequestRecord]:
-        """What has been asked and answered so far."""
+        """The requests so far, with their responses."""
         return self._log.records
 
     @property
     def violations(self) -> list[RequestRecord]:
-        """The requests whose caller had been told to wait and did not."""
+        """The requests that violated a Retry-After."""
         return [record for record in self.requests if record.violation]
 
 

@@ -1,4 +1,4 @@
-"""OAuth: refresh tokens that are good once, and access tokens that are good for a while."""
+"""OAuth: single-use refresh tokens, and access tokens that expire."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ TOKEN_PATH = "/oauth2/generate-customer-token"  # noqa: S105 - a path
 
 
 class GrantRefusedError(ValueError):
-    """A refresh token was never issued, or has been used."""
+    """A refresh token that was never issued or has been used."""
 
 
 class Tokens:
-    """Issues tokens and knows them again.
+    """Issues and verifies tokens.
 
     Attributes:
         client_id: The app's id, the user name of HTTP Basic at the token endpoint.
         client_secret: Its secret, the password there.
-        refresh_token: The one refresh token that is good now; it changes with each use.
+        refresh_token: The only valid refresh token; it changes with each use.
     """
 
     def __init__(self, clock: Clock, lifetime: float, access_token: str | None) -> None:
-        """Issue access tokens for `lifetime` seconds of `clock`; `access_token` is good for ever, if given."""
+        """Issue access tokens for `lifetime` seconds of `clock`; `access_token`, if given, never expires."""
         self.client_id = "sandbox-client"
         self.client_secret = secrets.token_urlsafe(16)
         self.refresh_token = secrets.token_urlsafe(24)
@@ -40,10 +40,10 @@ class Tokens:
         self._refreshing = Lock()
 
     def refresh(self, refresh_token: str, api_url: str) -> dict[str, Any]:
-        """Use up a refresh token; give what Gong answers, with the host of the account's API.
+        """Exchange a refresh token, and return Gong's response, with the host of the account's API.
 
         Raises:
-            GrantRefusedError: The refresh token is unknown or used.
+            GrantRefusedError: The refresh token is unknown or has been used.
         """
         with self._refreshing:
             if not _same(refresh_token, self.refresh_token):
@@ -61,7 +61,7 @@ class Tokens:
             }
 
     def is_valid(self, access_token: str) -> bool:
-        """Tell whether an access token is good now."""
+        """Return whether an access token is valid now."""
         if self._fixed is not None and _same(access_token, self._fixed):
             return True
         return self._clock.seconds() < self._expiries.get(access_token, 0.0)

@@ -1,4 +1,4 @@
-"""How much is going on in a company on a day."""
+"""How busy a company is on a day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAST_DAY_BEFORE_THE_BREAK = 21
 
 
 def workload(day: date) -> float:
-    """Tell how much of an ordinary working day's activity is to be expected on `day`: 1.0 is all of it."""
+    """Return the activity to expect on `day`, as a share of an ordinary working day's."""
     if day.weekday() >= SATURDAY:
         return 0.02
     if (day.month, day.day) in PUBLIC_HOLIDAYS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import itertools
 import subprocess
 import sys
 from collections import Counter
@@ -276,3 +277,45 @@ def test_the_sandbox_shares_nothing_with_the_tap() -> None:
         "click",
         "msgspec",
     }
+
+
+def test_somebody_has_always_gone_quiet() -> None:
+    """Each month, somebody who hosted calls in the month before has no activity at all, for 45 days."""
+    months = [date(2026 + month // 12, month % 12 + 1, 1) for month in range(15)]
+    for before, month in itertools.pairwise(months):
+        hosts = {row.user_id for row in COMPANY.rows("MONTH", before, month) if row.counters[0]}
+        for until in (first_day_after(month, "MONTH"), month + timedelta(days=45)):
+            assert hosts - {row.user_id for row in COMPANY.rows("YEAR", month, until)}
+
+
+def test_leaves_change_nothing_before_2026() -> None:
+    """Nobody is on leave yet."""
+    sellers = [user for user in COMPANY.users if user.role == "seller" and user.works_on(date(2025, 12, 1))]
+    active = {row.user_id for row in COMPANY.rows("MONTH", date(2025, 11, 1), date(2025, 12, 1))}
+    assert {user.user_id for user in sellers if user.works_on(date(2025, 11, 1))} <= active
+
+
+def test_some_of_a_day_becomes_known_late() -> None:
+    """Day by day there's more of it, nothing is ever taken back, and in the end it's what a company without has."""
+    late = Company(late_days=3)
+    week = date(2025, 3, 3), date(2025, 3, 8)
+    for grain in ("DAY", "WEEK"):
+        known = [total(late.rows(grain, *week, as_of=week[1] + timedelta(days=days))) for days in range(5)]
+        assert 0 < known[0] < known[1] < known[2] < known[3] == known[4]
+        assert late.rows(grain, *week) == COMPANY.rows(grain, *week)
+        assert late.rows(grain, *week, as_of=date(2025, 3, 11)) == COMPANY.rows(grain, *week)
+    early = {row[:3]: row.counters for row in late.rows("DAY", *week, as_of=week[1])}
+    for row in COMPANY.rows("DAY", *week):
+        assert all(map(int.__le__, early.get(row[:3], (0,) * 15), row.counters))
+
+
+def test_requested_users_without_activity_can_have_zeros() -> None:
+    """If any of them has activity; nobody else is added."""
+    days = date(2025, 3, 3), date(2025, 3, 5)
+    idle = next(user.user_id for user in COMPANY.users if user.role == "idle")
+    active = COMPANY.activity("DAY", *days)[2].user.user_id
+    both = COMPANY.rows("DAY", *days, user_ids=[idle, active, "1"], zero_rows=True)
+    assert {row.user_id for row in both} == {idle, active}
+    assert [row.counters for row in both if row.user_id == idle] == [(0,) * 15] * 2
+    assert COMPANY.rows("DAY", *days, user_ids=[idle], zero_rows=True) == []
+    assert COMPANY.rows("DAY", *days, zero_rows=True) == COMPANY.rows("DAY", *days)

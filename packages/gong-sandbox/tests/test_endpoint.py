@@ -265,6 +265,29 @@ def test_users_can_be_chosen() -> None:
     assert page["records"]["totalRecords"] == 2
 
 
+def test_requested_users_without_activity_can_be_returned() -> None:
+    """With zeros, which Gong's documentation allows; none of them having activity stays a 404."""
+    idle = next(user.user_id for user in COMPANY.users if user.role == "idle")
+    active = COMPANY.activity("DAY", date(2025, 3, 3), date(2025, 3, 5))[0].user.user_id
+    with serving(zero_rows=True) as (_, client):
+        rows = rows_of(client.pages(asking(userIds=[idle, active])))
+        assert_envelope(client.post(asking(userIds=[idle])), 404)
+    assert {row.user_id: any(row.counters) for row in rows} == {idle: False, active: True}
+
+
+def test_a_later_request_knows_more() -> None:
+    """Of the days whose last activity is still to become known."""
+    clock = HandClock(datetime(2025, 3, 12, 20, tzinfo=timezone.utc))
+    company = Company(late_days=2)
+    with serving(company=company, today=None, clock=clock) as (_, client):
+        body = asking(from_date="2025-03-03", to_date="2025-03-12")
+        first = rows_of(client.pages(body))
+        clock.sleep(2 * 86_400)
+        second = rows_of(client.pages(body))
+    assert first == company.rows("DAY", date(2025, 3, 3), TODAY, as_of=TODAY) != second
+    assert second == COMPANY.rows("DAY", date(2025, 3, 3), TODAY)
+
+
 @pytest.mark.parametrize("offset", ["Z", "+00:00", "+05:30", "-08:00"])
 def test_creation_is_from_inclusive_to_exclusive(offset: str) -> None:
     """Any offset and fraction of a second is understood."""

@@ -15,7 +15,7 @@ def refresh(
     token: str,
     *,
     method: str = "POST",
-    **options: Any,  # noqa: ANN401 (those of requests)
+    **options: Any,  # noqa: ANN401 - those of requests
 ) -> requests.Response:
     """Use a refresh token as Gong wants it: in the query."""
     options.setdefault("params", {"grant_type": "refresh_token", "refresh_token": token})

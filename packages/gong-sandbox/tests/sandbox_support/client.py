@@ -31,7 +31,7 @@ class Client:
         self.session.trust_env = False
         self.session.auth = (sandbox.access_key, sandbox.access_key_secret)
 
-    def post(self, body: object, **options: Any) -> requests.Response:  # noqa: ANN401 (those of requests)
+    def post(self, body: object, **options: Any) -> requests.Response:  # noqa: ANN401 - those of requests
         options.setdefault("timeout", PATIENCE)
         return self.session.post(self.url, json=body, allow_redirects=False, **options)
 
@@ -50,7 +50,7 @@ class Client:
 
 
 @contextmanager
-def serving(**options: Any) -> Iterator[tuple[Sandbox, Client]]:  # noqa: ANN401 (those of Sandbox)
+def serving(**options: Any) -> Iterator[tuple[Sandbox, Client]]:  # noqa: ANN401 - those of Sandbox
     """Serve the shared company, on a fixed day and without limits, unless told otherwise."""
     defaults: dict[str, Any] = {"company": COMPANY, "today": TODAY, "calls_per_second": None, "daily_quota": None}
     with Sandbox(**{**defaults, **options}) as sandbox:
