@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
 COMPRESSION_LEVEL = 1
-"""A sixth of the time that gzip's default takes, for files a fifth larger."""
+"""The fastest. By gzip's default level, 9, files are less than half as large, and take several times as long."""
 
 _encoder = msgspec.json.Encoder()
 

@@ -53,6 +53,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         """Begin with nothing gathered."""
         super().__init__()
         self._gathered = bytearray()
+        self._has_failed = False
 
     @override
     def serialize_message(self, message: Message) -> bytes:
@@ -81,15 +82,19 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been gathered.
+        """Write what has been gathered, unless a write has failed: half a line may precede it.
 
         Raises:
             BrokenPipeError: If the target has gone.
         """
         gathered, self._gathered = self._gathered, bytearray()
+        if self._has_failed:
+            return
+        self._has_failed = True
         with deferred(MAX_LAST_WRITE_SECONDS):
             left = memoryview(gathered)
             while left:
                 # With PYTHONUNBUFFERED it takes a part only, where a signal comes in between.
                 left = left[sys.stdout.buffer.write(left) :]
             sys.stdout.buffer.flush()
+        self._has_failed = False

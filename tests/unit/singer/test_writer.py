@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import sys
@@ -202,3 +203,19 @@ def test_a_target_that_has_gone_is_told_as_such() -> None:
         pipe.during_write = break_pipe
         with pytest.raises(BrokenPipeError):
             MessageWriter().write_rows("activity_by_day", rows_of(1))
+
+
+def test_nothing_follows_half_a_line() -> None:
+    """A disk that was full for a moment leaves half a line, behind which a STATE couldn't be read."""
+    with piped(most=10) as pipe:
+
+        def fill_up() -> None:
+            pipe.during_write = lambda: None
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        pipe.during_write = fill_up
+        writer = MessageWriter()
+        with pytest.raises(OSError, match="space"):
+            writer.write_rows("activity_by_day", rows_of(1))
+        writer.write_message(StateMessage({"bookmarks": {}}))
+        assert len(pipe.written) == 10
