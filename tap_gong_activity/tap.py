@@ -23,6 +23,7 @@ from tap_gong_activity.environment import load_dotenv_file, settings_in_environm
 from tap_gong_activity.extract.windows import company_today
 from tap_gong_activity.gong.auth import access_key_credentials, bearer_credentials
 from tap_gong_activity.gong.client import ClientOptions, GongClient
+from tap_gong_activity.gong.paging import PageReader
 from tap_gong_activity.gong.rate_limit import RateLimiter
 from tap_gong_activity.gong.retries import Retries
 from tap_gong_activity.sdk_settings import check_sdk_settings, unknown_mapped_streams
@@ -155,6 +156,11 @@ class TapGongActivity(Tap):
             retries=self._retries(),
             warn=self.warn_once,
         )
+
+    @cached_property
+    def page_reader(self) -> PageReader:
+        """What reads pages through the client, for all streams and threads."""
+        return PageReader(self.client, warn=self.warn_once, monotonic=self.clock.monotonic)
 
     def _retries(self) -> Retries:
         return Retries(

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tap_gong_activity.base.redaction import redact
-from tap_gong_activity.gong.responses import UndocumentedError, decode_answer
+from tap_gong_activity.gong.responses import UnexpectedResponseError, activity_decoder, describe_unknown_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,17 +73,22 @@ class RowReader:
     Args:
         zone: The company's time zone, if it is known.
         warn: Takes a warning's kind and its sentence; called for each occurrence, so it should let each kind pass once.
+        redact: Makes foreign text fit for a message.
     """
 
-    def __init__(self, zone: ZoneInfo | None, warn: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, zone: ZoneInfo | None, *, warn: Callable[[str, str], None], redact: Callable[[str], str]
+    ) -> None:
         self._zone = zone
         self._warn = warn
+        self._redact = redact
+        self._decoder = activity_decoder()
 
     def rows(self, window: Window, pages: Iterator[bytes | bytearray]) -> Iterator[list[Row]]:
         """The rows of a window, a list for each of its pages.
 
         Raises:
-            UndocumentedError: If an item has no user, or no dates that are a period of the window.
+            UnexpectedResponseError: If an item has no user, or no dates that are a period of the window.
         """
         dates = set(window.periods().items())
         # Every user of a window has the same periods, so each pair of Gong's texts is understood once.
@@ -96,20 +100,27 @@ class RowReader:
         window: Window,
         dates: set[tuple[date, date]],
         understood: dict[tuple[str | None, str | None], _Period],
-        page: bytes | bytearray,
+        body: bytes | bytearray,
     ) -> list[Row]:
         grain, is_complete = window.grain.value, window.is_complete
-        answer, unknown = decode_answer(page)
-        for name in sorted(unknown):
-            self._warn(f"unknown field {name}", f"Gong's answer has a field {redact(name)!r} that no column holds.")
+        page, unknown_fields = self._decoder.decode(body)
+        if unknown_fields:
+            self._warn("unknown fields", describe_unknown_fields(unknown_fields, self._redact))
         rows = []
-        for user in answer.users:
-            items = user.user_aggregate_activity
-            if not items:
-                continue
+        for user in page.users_aggregate_activity or ():
+            items = user.user_aggregate_activity or ()
             if not user.user_id:
-                message = "Gong answered a user without userId"
-                raise UndocumentedError(message)
+                if items:
+                    message = "Gong answered a user without userId"
+                    raise UnexpectedResponseError(message)
+                continue
+            periods = len({item.from_date for item in items})
+            if periods < len(dates):
+                self._warn(
+                    "missing periods",
+                    f"{window}: Gong returned only {periods} of {len(dates)} periods for user "
+                    f"{self._redact(user.user_id)}; continuing with those.",
+                )
             for item in items:
                 texts = item.from_date, item.to_date
                 period = understood.get(texts)
@@ -134,32 +145,43 @@ class RowReader:
         start_text, end_text = item.from_date, item.to_date
         if not start_text or not end_text:
             message = f"Gong answered a period without {'toDate' if start_text else 'fromDate'}"
-            raise UndocumentedError(message)
+            raise UnexpectedResponseError(message)
         start_at, end_at = _instant(start_text), _instant(end_text)
         for name, text, instant in (("fromDate", start_text, start_at), ("toDate", end_text, end_at)):
             if instant is None:
                 self._warn(
-                    f"instant {name}",
-                    f"Gong's {name} {_shown(text)} is no valid time, so its instant stays null; the date is read.",
+                    "instant",
+                    f"Gong's {name} {self._shown(text)} is no valid time, so its instant stays null; the date is read.",
                 )
             elif self._zone and instant.utcoffset() != instant.astimezone(self._zone).utcoffset():
                 self._warn(
                     "offset",
-                    f"Gong's {name} {_shown(text)} has another offset than {self._zone.key}, so the setting "
+                    f"Gong's {name} {self._shown(text)} has another offset than {self._zone.key}, so the setting "
                     "company_timezone may not be the company's own time zone.",
                 )
-        start: date | None = _date(start_text, "fromDate")
-        end: date | None = _date(end_text, "toDate")
+        start: date | None = self._date(start_text, "fromDate")
+        end: date | None = self._date(end_text, "toDate")
         if (start, end) not in dates or _may_be_the_day_before(start_at) or _may_be_the_day_before(end_at):
             start, end = self._in_company_zone(start_at, end_at)
         if (start, end) not in dates:
             message = (
-                f"Gong answered a period from {_shown(start_text)} to {_shown(end_text)}, which is no "
+                f"Gong answered a period from {self._shown(start_text)} to {self._shown(end_text)}, which is no "
                 f"{window.grain.value} of the dates that were asked for: set company_timezone to the time zone that "
                 "the company has in Gong"
             )
-            raise UndocumentedError(message)
+            raise UnexpectedResponseError(message)
         return _Period(str(start), str(end), _utc(start_at), _utc(end_at))
+
+    def _date(self, text: str, name: str) -> date:
+        # Gong's own example of toDate is malformed after its date (2019-01-21T000:00:00-08:00).
+        try:
+            return msgspec.convert(text[:10], date)
+        except msgspec.ValidationError:
+            message = f"Gong answered a period whose {name} is no date: {self._shown(text)}"
+            raise UnexpectedResponseError(message) from None
+
+    def _shown(self, text: str) -> str:
+        return repr(self._redact(text)[:40])
 
     def _in_company_zone(self, *instants: datetime | None) -> list[date | None]:
         return [instant.astimezone(self._zone).date() if instant and self._zone else None for instant in instants]
@@ -178,15 +200,6 @@ def _may_be_the_day_before(instant: datetime | None) -> bool:
     return instant is not None and instant.time() >= EARLIEST_MIDNIGHT_IN_UTC
 
 
-def _date(text: str, name: str) -> date:
-    # Gong's own example of toDate is malformed after its date (2019-01-21T000:00:00-08:00).
-    try:
-        return msgspec.convert(text[:10], date)
-    except msgspec.ValidationError:
-        message = f"Gong answered a period whose {name} is no date: {_shown(text)}"
-        raise UndocumentedError(message) from None
-
-
 def _instant(text: str) -> datetime | None:
     try:
         instant = msgspec.convert(text, datetime)
@@ -197,7 +210,3 @@ def _instant(text: str) -> datetime | None:
 
 def _utc(instant: datetime | None) -> str | None:
     return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z") if instant else None
-
-
-def _shown(text: str) -> str:
-    return repr(redact(text)[:40])

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 import requests
 
 from tap_gong_activity.base.errors import MissingScopeError
+from tap_gong_activity.base.redaction import redact
 from tap_gong_activity.base.stats import Wait
-from tap_gong_activity.gong.failures import failure_of
-from tap_gong_activity.gong.responses import NotJsonError, Page, decode_envelope, read_page
+from tap_gong_activity.gong.failures import describe, failure_of
+from tap_gong_activity.gong.responses import FailedResponseError, decode_envelope
 from tap_gong_activity.gong.retries import FatalError, RetryableError
 from tap_gong_activity.gong.transport import Transport, is_unencrypted, origin
 
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
     from tap_gong_activity.base.clock import Clock
     from tap_gong_activity.base.errors import GongError
     from tap_gong_activity.base.stats import Tally
+    from tap_gong_activity.gong.endpoints import Endpoint
     from tap_gong_activity.gong.rate_limit import RateLimiter
     from tap_gong_activity.gong.retries import Retries
     from tap_gong_activity.gong.transport import Response
+
+T = TypeVar("T")
 
 
 class Credentials(Protocol):
@@ -108,29 +112,44 @@ class GongClient:
         """Close the connections."""
         self._transport.close()
 
-    def post(self, path: str, body: dict[str, Any], *, max_bytes: int) -> Page:
-        """Send one body and return the page that Gong returns.
+    def redact(self, text: str) -> str:
+        """Make foreign text fit for a message: without secrets and email addresses."""
+        return redact(text, self._credentials.secrets())
+
+    def request(
+        self,
+        endpoint: Endpoint,
+        parameters: dict[str, Any],
+        read: Callable[[bytes | bytearray], T],
+        *,
+        max_bytes: int,
+    ) -> T:
+        """Send one request, and return what `read` makes of the response's body.
 
         Args:
-            path: The endpoint, below the account's host.
-            body: What to send, as JSON.
-            max_bytes: Size of the largest response that this body can have.
+            endpoint: Where to send it.
+            parameters: What to send: as JSON in the body of a POST, else in the query string.
+            read: Reads the body of a 200, and raises FailedResponseError if a retry may return a better one.
+            max_bytes: Size of the largest response that this request can have.
 
         Raises:
             GongError: If Gong refuses, or no retry succeeded. `status` is that of the last response.
-            UndocumentedError: If the response isn't what Gong documents.
-            CancelledError: If the run is stopped meanwhile, or the page is no longer needed.
+            CancelledError: If the run is stopped meanwhile, or the response is no longer needed.
         """
-        content = msgspec.json.encode(body)
+        content: dict[str, Any] = {"params": parameters}
+        if endpoint.method == "POST":
+            content = {"data": msgspec.json.encode(parameters), "headers": {"Content-Type": "application/json"}}
         try:
-            return self._retries.call(lambda: self._attempt(path, content, max_bytes))
+            return self._retries.call(lambda: self._attempt(endpoint, content, read, max_bytes))
         except FatalError as error:
             # Any other request of the run would meet it, too, and is therefore not sent.
             self._fatal_error = error
             raise
 
-    def _attempt(self, path: str, content: bytes, max_bytes: int) -> Page:
-        response = self._send(path, content, max_bytes)
+    def _attempt(
+        self, endpoint: Endpoint, content: dict[str, Any], read: Callable[[bytes | bytearray], T], max_bytes: int
+    ) -> T:
+        response = self._send(endpoint, content, max_bytes)
         failure = self._failure(response)
         # A renewed token has the scopes of the one before.
         if (
@@ -138,27 +157,26 @@ class GongClient:
             and not isinstance(failure, MissingScopeError)
             and self._credentials.renew(response.request)
         ):
-            response = self._send(path, content, max_bytes)
+            response = self._send(endpoint, content, max_bytes)
             failure = self._failure(response)
         if failure is not None:
             raise failure
         try:
-            page = read_page(response.body)
-        except NotJsonError:
-            reason = f"Gong's response of {len(response.body):,} bytes isn't valid JSON or was truncated"
-            raise RetryableError(reason, response.status) from None
+            result = read(response.body)
+        except FailedResponseError as failed:
+            secrets = list(self._credentials.secrets())
+            message = describe(response.status, response.headers, failed.envelope, secrets, failed.problem)
+            raise RetryableError(message, response.status) from None
         self._limiter.succeeded()
-        return page
+        return result
 
-    def _send(self, path: str, content: bytes, max_bytes: int) -> Response:
+    def _send(self, endpoint: Endpoint, content: dict[str, Any], max_bytes: int) -> Response:
         url = self._credentials.api_url() or self._options.api_url
         if is_unencrypted(url):
             self._warn("http", f"The credentials are sent unencrypted, as api_url ({origin(url)}) begins with http.")
         self._raise_fatal_error()
         self._tally.add(requests=1)
-        request = requests.Request(
-            "POST", url + path, data=content, headers={"Content-Type": "application/json"}, auth=self._credentials
-        )
+        request = requests.Request(endpoint.method, url + endpoint.path, auth=self._credentials, **content)
         with self._tally.waiting(Wait.GONG):
             return self._transport.exchange(request, max_bytes=max_bytes)
 

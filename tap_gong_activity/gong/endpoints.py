@@ -1,4 +1,4 @@
-"""What each of Gong's endpoints is asked for: path, body, and how large an answer can be."""
+"""Gong's endpoints: method, path, where a response holds its users, and how large it can be."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datetime import date
-
-AGGREGATE_BY_PERIOD = "/v2/stats/activity/aggregate-by-period"
-"""The endpoint for activity, below the account's host."""
 
 MOST_USERS_A_PAGE = 1_000
 """Gong puts 100 users on a page, and no field changes it; ten times that is still taken for a page."""
@@ -22,21 +19,43 @@ SMALLEST_LIMIT = 33_554_432
 
 
 @dataclass(frozen=True, slots=True)
-class PagedRequest:
-    """A request whose answer comes in pages.
+class Endpoint:
+    """An endpoint that returns users in pages.
 
     Attributes:
-        name: What it asks for, as messages name it.
-        path: The endpoint, below the account's host.
-        body: The JSON body, without a cursor.
-        largest_answer: Bytes that no page of the answer can exceed.
+        method: POST sends its parameters, the cursor among them, as a JSON body; GET in the query string.
+        path: Path below the account's host.
+        users_field: Name of the response's array of users.
+        id_field: Name of a user's ID in that array.
+    """
+
+    method: str
+    path: str
+    users_field: str
+    id_field: str
+
+
+AGGREGATE_BY_PERIOD = Endpoint(
+    "POST", "/v2/stats/activity/aggregate-by-period", users_field="usersAggregateActivity", id_field="userId"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PagedRequest:
+    """A request whose response comes in pages.
+
+    Attributes:
+        endpoint: Where to send it.
+        name: What it requests, as messages name it.
+        parameters: What to send, without a cursor.
+        max_bytes: Size of the largest page that the response can have.
         hint_if_empty: What else a message should say if Gong found nothing.
     """
 
+    endpoint: Endpoint
     name: str
-    path: str
-    body: dict[str, Any]
-    largest_answer: int
+    parameters: dict[str, Any]
+    max_bytes: int
     hint_if_empty: str = ""
 
 
@@ -69,9 +88,9 @@ def activity_request(
     if users.created_to is not None:
         wanted["createdToDateTime"] = users.created_to
     return PagedRequest(
+        AGGREGATE_BY_PERIOD,
         name=f"{start} to {end}",
-        path=AGGREGATE_BY_PERIOD,
-        body={"aggregationPeriod": aggregation_period, "filter": wanted},
-        largest_answer=max(SMALLEST_LIMIT, MOST_USERS_A_PAGE * MOST_BYTES_A_PERIOD * periods),
+        parameters={"aggregationPeriod": aggregation_period, "filter": wanted},
+        max_bytes=max(SMALLEST_LIMIT, MOST_USERS_A_PAGE * MOST_BYTES_A_PERIOD * periods),
         hint_if_empty=", the setting user_ids may name no user who is active" if users.ids is not None else "",
     )

@@ -75,7 +75,7 @@ def failure_of(
 ) -> GongError | RetryableError:
     """Return the exception for a response, whose message says what Gong said and what to do."""
     meaning = meaning_of(status, envelope)
-    message = _describe(status, headers, envelope, list(secrets))
+    message = describe(status, headers, envelope, list(secrets))
     if meaning.advice:
         message = f"{message}: {meaning.advice}"
     if meaning.error is RetryableError:
@@ -83,12 +83,18 @@ def failure_of(
     return meaning.error(message, status)
 
 
-def _describe(status: int, headers: Mapping[str, str], envelope: ErrorEnvelope | None, secrets: list[str]) -> str:
+def describe(
+    status: int, headers: Mapping[str, str], envelope: ErrorEnvelope | None, secrets: list[str], problem: str = ""
+) -> str:
+    """Say what a response was: its status, `problem` or Gong's errors, and its request ID."""
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
     message = f"Gong returned {status} {phrase}".rstrip()
-    if envelope is None:
-        trace_id = headers.get("x-traceid")
-        return f"{message} (x-traceid {redact(trace_id, secrets)})" if trace_id else message
-    errors = redact("; ".join(envelope.errors or ()) or "no reason given", secrets)
-    request_id = envelope.request_id or headers.get("x-traceid")
-    return f"{message}, saying {errors!r}" + (f" (requestId {redact(request_id, secrets)})" if request_id else "")
+    trace_id, request_id = headers.get("x-traceid"), envelope.request_id if envelope else None
+    if problem:
+        message += f", but the response {problem}"
+    elif envelope:
+        errors = redact("; ".join(envelope.errors or ()) or "no reason given", secrets)
+        message += f", saying {errors!r}"
+    if envelope and (request_id := request_id or trace_id):
+        return f"{message} (requestId {redact(request_id, secrets)})"
+    return f"{message} (x-traceid {redact(trace_id, secrets)})" if trace_id else message

@@ -1,78 +1,165 @@
-"""The pages of one request, from one cursor to the next."""
+"""The pages of a request: from cursor to cursor, and once more if users are missing."""
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.gong.failures import NothingFoundError
+from tap_gong_activity.gong.responses import FailedResponseError, Page, read_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from tap_gong_activity.gong.client import GongClient
     from tap_gong_activity.gong.endpoints import PagedRequest
 
+MAX_PAGES_WITHOUT_NEW_USER = 10
+"""Pages in a row after which paging doesn't advance."""
 
-def read_pages(
-    client: GongClient,
-    request: PagedRequest,
-    *,
-    warn: Callable[[str, str], None],
-) -> Iterator[bytes | bytearray]:
-    """Read a request's answer, page after page; none at all if Gong found nothing.
+MAX_FRUITLESS_READINGS = 2
+"""Second readings that found nobody new, after which a run doesn't read a request twice for missing users."""
 
-    A cursor that Gong refuses on a later page (it expires) starts it over once, so that a page can come twice.
+LONG_WAIT_SECONDS = 1.0
+"""How long a page has to wait to be taken for its cursor to have expired meanwhile."""
+
+
+class PageReader:
+    """Reads the pages of requests; safe to share between threads.
 
     Args:
-        client: What asks Gong.
-        request: What to ask for.
-        warn: Takes the kind of a warning and its sentence, and lets each kind pass once.
-
-    Raises:
-        GongError: If Gong refuses, or its cursors go in a circle.
+        client: Makes the requests.
+        warn: Takes the kind of a warning and its sentence, and logs each kind once.
+        monotonic: Seconds since some fixed moment.
     """
-    try:
-        yield from _pages_once(client, request, warn)
-    except _CursorRefusedError as refusal:
-        warn("cursor", f"{refusal} to a cursor of {request.name}, which is therefore read again from its first page.")
-        try:
-            yield from _pages_once(client, request, warn)
-        except _CursorRefusedError as again:
-            message = f"{again}, also after the window was read again from its first page"
-            raise GongError(message, again.status) from None
+
+    def __init__(self, client: GongClient, *, warn: Callable[[str, str], None], monotonic: Callable[[], float]) -> None:
+        self._client = client
+        self._warn = warn
+        self._monotonic = monotonic
+        self._fruitless_readings = 0
+        self._lock = threading.Lock()
+
+    def read(self, request: PagedRequest) -> Iterator[bytes | bytearray]:
+        """Read all pages; none if Gong found nothing.
+
+        Pages come twice if a cursor expired, or if fewer users came than Gong counts. Gong's counts are evidence, not
+        law: if a second reading brings nobody new either, the request is complete.
+
+        Args:
+            request: What to request.
+
+        Raises:
+            GongError: If Gong refuses, or paging doesn't advance.
+        """
+        # Hashes, as IDs and cursors can be of any length.
+        users: set[int] = set()
+        total = yield from self._read_once(request, users)
+        if total is None or len(users) >= total:
+            return
+        again = self._fruitless_readings < MAX_FRUITLESS_READINGS
+        if again:
+            found = len(users)
+            total = (yield from self._read_once(request, users)) or total
+            if len(users) >= total:
+                return
+            with self._lock:
+                self._fruitless_readings += len(users) == found
+        self._warn(
+            "missing users",
+            f"{request.name}: Gong counts {total:,} users in totalRecords but returned {len(users):,}"
+            f"{', also when requested again' if again else ''}; continuing with those.",
+        )
+
+    def _read_once(self, request: PagedRequest, users: set[int]) -> Generator[bytes | bytearray, None, int | None]:
+        """Read all pages, from the first again if a cursor expires; return the last one's total."""
+        has_restarted, most_pages = False, 0
+        while True:
+            try:
+                return (yield from self._read_pages(request, users))
+            except _CursorRefusedError as refusal:  # noqa: PERF203 - once a reading
+                # A cursor that expired while its page waited says nothing about Gong. Each such restart has to come
+                # further than the one before, or a slow target would cause them without end.
+                if refusal.seconds_waited >= LONG_WAIT_SECONDS and refusal.pages > most_pages:
+                    most_pages = refusal.pages
+                elif has_restarted:
+                    message = f"{refusal}, also after the window was read again from its first page"
+                    raise GongError(message, refusal.status) from None
+                else:
+                    has_restarted = True
+                self._warn("cursor", f"{refusal} to a cursor of {request.name}; reading it again from its first page.")
+
+    def _read_pages(self, request: PagedRequest, users: set[int]) -> Generator[bytes | bytearray, None, int | None]:
+        parameters, cursors, users_read = request.parameters, set[int](), set[int]()
+        pages_without_new_user, seconds_waited = 0, 0.0
+        while True:
+            try:
+                page = self._client.request(
+                    request.endpoint,
+                    parameters,
+                    partial(self._read_page, request, users),
+                    max_bytes=request.max_bytes,
+                )
+            except GongError as error:
+                if cursors and (error.status == HTTPStatus.BAD_REQUEST or isinstance(error, NothingFoundError)):
+                    raise _CursorRefusedError(error, len(cursors), seconds_waited) from None
+                if not isinstance(error, NothingFoundError):
+                    raise
+                self._warn("nothing found", f"{error}: {request.name} is taken as empty{request.hint_if_empty}.")
+                return None
+            on_page = set(map(hash, page.user_ids or ()))
+            pages_without_new_user = pages_without_new_user + 1 if on_page <= users_read else 0
+            users_read |= on_page
+            users |= on_page
+            cursor, total = page.cursor, page.total
+            given_at = self._monotonic()
+            yield page.body
+            seconds_waited = self._monotonic() - given_at
+            # Or it would stay in memory, in each thread, while the next one comes in.
+            del page
+            if cursor is None:
+                return total
+            if hash(cursor) in cursors:
+                message = (
+                    "Gong returned a cursor that it had returned for this window before, so paging would never end"
+                )
+                raise GongError(message)
+            if pages_without_new_user >= MAX_PAGES_WITHOUT_NEW_USER:
+                message = (
+                    f"Gong returned {pages_without_new_user} pages in a row without a new user: paging doesn't advance"
+                )
+                raise GongError(message)
+            cursors.add(hash(cursor))
+            parameters = {**request.parameters, "cursor": cursor}
+
+    def _read_page(self, request: PagedRequest, users: set[int], body: bytes | bytearray) -> Page:
+        page = read_page(body, request.endpoint)
+        if page.user_ids is None and page.total is not None and len(users) < page.total:
+            problem = (
+                f"has no {request.endpoint.users_field}, although records.totalRecords is {page.total:,} and only "
+                f"{len(users):,} users have come"
+            )
+            raise FailedResponseError(problem, page.envelope)
+        if page.has_replacements:
+            self._warn(
+                "lone surrogates",
+                f"{request.name}: Gong returned lone surrogates, which are no valid text; each becomes U+FFFD.",
+            )
+        return page
 
 
 class _CursorRefusedError(GongError):
-    """Gong refused a cursor that it had given out itself."""
+    """Gong refused a cursor that it had returned itself.
 
+    Attributes:
+        pages: How many pages had been read.
+        seconds_waited: How long the last of them waited to be taken.
+    """
 
-def _pages_once(
-    client: GongClient,
-    request: PagedRequest,
-    warn: Callable[[str, str], None],
-) -> Iterator[bytes | bytearray]:
-    body = request.body
-    seen: set[str] = set()
-    while True:
-        try:
-            page = client.post(request.path, body, max_bytes=request.largest_answer)
-        except GongError as error:
-            if seen and (error.status == HTTPStatus.BAD_REQUEST or isinstance(error, NothingFoundError)):
-                raise _CursorRefusedError(str(error), error.status) from None
-            if not isinstance(error, NothingFoundError):
-                raise
-            warn("nothing found", f"{error}: {request.name} is taken as empty{request.hint_if_empty}.")
-            return
-        cursor = page.cursor
-        yield page.body
-        # Or it would stay in memory, in each thread, while the next one comes in.
-        del page
-        if cursor is None:
-            return
-        if cursor in seen:
-            message = "Gong gave a cursor that it had given for this window before, so paging would never end"
-            raise GongError(message)
-        seen.add(cursor)
-        body = {**body, "cursor": cursor}
+    def __init__(self, refusal: GongError, pages: int, seconds_waited: float) -> None:
+        super().__init__(str(refusal), refusal.status)
+        self.pages = pages
+        self.seconds_waited = seconds_waited

@@ -1,20 +1,197 @@
-"""Gong's answer as typed structures, and the one place that decides what Gong may send.
+"""What a response from Gong holds: whether it's a whole page, and its content as typed structs.
 
-No field of the endpoint is documented as required, and neighbouring endpoints answer explicit nulls, so every field may
-be null or missing here; what a row can't do without is checked where rows are made (`rows.py`). A field of another type
-than documented is an error that names it.
+Gong documents no field as required, and neighboring endpoints return explicit nulls, so every field may be null or
+missing here; rows check what they can't do without. Fields that Gong doesn't document are left out, whatever they hold.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import heapq
+import re
+from collections.abc import Sequence  # noqa: TC003 - msgspec reads the hints
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from tap_gong_activity.base.errors import GongError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class PeriodActivity(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    from tap_gong_activity.gong.endpoints import Endpoint
+
+T = TypeVar("T")
+
+MAX_DEPTH = 32
+"""Levels of nesting that are read; Gong documents five."""
+
+MAX_NAMES = 10
+"""Unknown fields that a warning names."""
+
+MAX_NAME_LENGTH = 100
+"""Characters that it shows of each."""
+
+MAX_CURSOR_BYTES = 64_000
+"""Gong's cursors take a few hundred bytes."""
+
+
+class FailedResponseError(Exception):
+    """A 200 that isn't a whole page, which a retry may fix.
+
+    Attributes:
+        problem: What the response is or lacks, as the end of a sentence; empty if Gong's own errors say it.
+        envelope: Gong's errors and request ID, as far as the response holds them.
+    """
+
+    def __init__(self, problem: str = "", envelope: ErrorEnvelope | None = None) -> None:
+        """Take the problem and the envelope."""
+        super().__init__(problem)
+        self.problem = problem
+        self.envelope = envelope
+
+
+class UnexpectedResponseError(GongError):
+    """A response is JSON but doesn't match Gong's documentation; the message names the field."""
+
+
+class ErrorEnvelope(msgspec.Struct, rename="camel"):
+    """What Gong returns with a status of 400 and above, and at times with 200."""
+
+    request_id: str | None = None
+    errors: list[str] | None = None
+
+
+_envelope = msgspec.json.Decoder(ErrorEnvelope)
+
+
+def decode_envelope(body: bytes | bytearray) -> ErrorEnvelope | None:
+    """Decode the body of an error, or return None if it isn't Gong's envelope."""
+    try:
+        envelope = _envelope.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return envelope if envelope.request_id or envelope.errors else None
+
+
+# A page as paging sees it
+
+
+class Page(NamedTuple):
+    """A page of which only what paging needs has been decoded.
+
+    Attributes:
+        body: The response's JSON, with lone surrogates replaced.
+        cursor: The cursor of the next page; absent, null and empty all mean that there is none.
+        total: How many users match the request, if Gong says so in a whole number.
+        user_ids: The IDs of the page's users; None if the array is null or missing.
+        envelope: Gong's request ID.
+        has_replacements: Whether U+FFFD replaces lone surrogates.
+    """
+
+    body: bytes | bytearray
+    cursor: str | None
+    total: int | None
+    user_ids: list[str] | None
+    envelope: ErrorEnvelope
+    has_replacements: bool = False
+
+
+class _Records(msgspec.Struct, rename="camel"):
+    total_records: msgspec.Raw = msgspec.Raw()
+    cursor: str | None = None
+
+
+@cache
+def _page_decoder(endpoint: Endpoint) -> msgspec.json.Decoder[Any]:
+    user = msgspec.defstruct("_User", [("id", str | None, None)], rename={"id": endpoint.id_field})
+    page = msgspec.defstruct(
+        "_Page",
+        [
+            ("request_id", msgspec.Raw, msgspec.Raw()),
+            ("errors", msgspec.Raw, msgspec.Raw()),
+            ("records", _Records | None | msgspec.UnsetType, msgspec.UNSET),
+            ("users", list[user] | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type]
+        ],
+        rename={"request_id": "requestId", "users": endpoint.users_field},
+    )
+    return msgspec.json.Decoder(page)
+
+
+def read_page(body: bytes | bytearray, endpoint: Endpoint) -> Page:
+    """Check that the body of a 200 is a whole page, and find what paging needs.
+
+    Raises:
+        FailedResponseError: If it isn't whole, or says that it failed.
+        UnexpectedResponseError: If its cursor or a user's ID isn't what Gong documents.
+    """
+    try:
+        text = _without_lone_surrogates(body)
+        try:
+            page = _decode(_page_decoder(endpoint), text)
+        except msgspec.ValidationError as error:
+            raise _misfit(text, endpoint, error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        problem = f"of {len(body):,} bytes isn't valid JSON or was truncated"
+        raise FailedResponseError(problem) from None
+    envelope = _lenient_envelope(page.request_id, page.errors)
+    if _has_errors(page.errors):
+        raise FailedResponseError(envelope=envelope)
+    if page.records is msgspec.UNSET and page.users is msgspec.UNSET:
+        problem = f"has neither records nor {endpoint.users_field}"
+        raise FailedResponseError(problem, envelope)
+    records = page.records or _Records()
+    if len((records.cursor or "").encode()) > MAX_CURSOR_BYTES:
+        message = f"Gong returned a cursor longer than {MAX_CURSOR_BYTES // 1000} kB, so paging doesn't advance"
+        raise UnexpectedResponseError(message)
+    user_ids = None if not isinstance(page.users, list) else [user.id for user in page.users if user.id]
+    has_replacements = text is not body
+    if has_replacements and any("\ufffd" in user_id for user_id in user_ids or ()):
+        message = f"Gong returned a user whose {endpoint.id_field} holds a lone surrogate, which is no character"
+        raise UnexpectedResponseError(message)
+    total = _lenient(records.total_records, int)
+    return Page(text, records.cursor or None, total, user_ids, envelope, has_replacements)
+
+
+def _misfit(text: bytes | bytearray, endpoint: Endpoint, error: msgspec.ValidationError) -> Exception:
+    """What to raise for a page of another shape: a retry may fix its outermost parts, not a single field."""
+    mismatch = f"doesn't match Gong's documentation: {error}"
+    try:
+        members = _decode(_members, text)
+    except msgspec.ValidationError:
+        return FailedResponseError(mismatch)
+    none = msgspec.Raw(b"null")
+    errors, request_id = members.get("errors", none), members.get("requestId", none)
+    envelope = _lenient_envelope(request_id, errors)
+    if _has_errors(errors):
+        return FailedResponseError(envelope=envelope)
+    outermost = {"records": b"{n", endpoint.users_field: b"[n"}
+    if any(bytes(members.get(name, none))[:1] not in kinds for name, kinds in outermost.items()):
+        return FailedResponseError(mismatch, envelope)
+    return UnexpectedResponseError(f"Gong's response {mismatch}")
+
+
+def _has_errors(errors: msgspec.Raw) -> bool:
+    return b"".join(bytes(errors).split()) not in {b"", b"null", b"false", b"[]", b"{}", b'""'}
+
+
+def _lenient_envelope(request_id: msgspec.Raw, errors: msgspec.Raw) -> ErrorEnvelope:
+    text = _lenient(errors, str)
+    return ErrorEnvelope(_lenient(request_id, str), [text] if text else _lenient(errors, list[str]))
+
+
+def _lenient(raw: msgspec.Raw, kind: type[T]) -> T | None:
+    """The value, or None if it's of another kind."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.DecodeError:
+        return None
+
+
+# A page as rows see it
+
+
+class PeriodActivity(msgspec.Struct, rename="camel", gc=False):
     """One user's counters in one period; they come first, in Gong's order, then the period's dates."""
 
     calls_as_host: int | None = None
@@ -36,141 +213,166 @@ class PeriodActivity(msgspec.Struct, rename="camel", forbid_unknown_fields=True,
     to_date: str | None = None
 
 
-class UserActivity(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+class UserActivity(msgspec.Struct, rename="camel", gc=False):
     """One user with an item for each period of the window."""
 
     user_id: str | None = None
     user_email_address: str | None = None
-    user_aggregate_activity: list[PeriodActivity] | None = None
+    user_aggregate_activity: Sequence[PeriodActivity] | None = None
 
 
-class Records(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Where in the paging an answer stands; the totals count users."""
+class ActivityPage(msgspec.Struct, rename="camel"):
+    """One page of activity."""
 
-    total_records: int | None = None
-    current_page_size: int | None = None
-    current_page_number: int | None = None
-    cursor: str | None = None
+    users_aggregate_activity: Sequence[UserActivity] | None = None
 
 
-class Answer(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """One page of Gong's answer."""
-
-    request_id: str | None = None
-    records: Records | None = None
-    users_aggregate_activity: list[UserActivity] | None = None
-
-    @property
-    def users(self) -> list[UserActivity]:
-        """The page's users; a null or missing array holds none."""
-        return self.users_aggregate_activity or []
+class _KnownRecords(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    total_records: msgspec.Raw = msgspec.Raw()
+    current_page_size: msgspec.Raw = msgspec.Raw()
+    current_page_number: msgspec.Raw = msgspec.Raw()
+    cursor: msgspec.Raw = msgspec.Raw()
 
 
-class Page(NamedTuple):
-    """An answer as it came, of which only what paging needs has been understood.
+class _KnownPeriodActivity(PeriodActivity, forbid_unknown_fields=True):
+    pass
 
-    Attributes:
-        body: The answer's bytes, which are whole JSON.
-        cursor: The cursor of the next page; absent, null and empty all mean that there is none.
+
+class _KnownUserActivity(UserActivity, forbid_unknown_fields=True):
+    user_aggregate_activity: Sequence[_KnownPeriodActivity] | None = None
+
+
+class _KnownActivityPage(ActivityPage, forbid_unknown_fields=True):
+    request_id: msgspec.Raw = msgspec.Raw()
+    errors: msgspec.Raw = msgspec.Raw()
+    records: _KnownRecords | None = None
+    users_aggregate_activity: Sequence[_KnownUserActivity] | None = None
+
+
+class PageDecoder(Generic[T]):
+    """Decodes pages; safe for one thread.
+
+    Args:
+        page: What to decode into, which ignores unknown fields.
+        known: A subclass of it that lists every field that Gong documents, and forbids others.
     """
 
-    body: bytes | bytearray
-    cursor: str | None
+    def __init__(self, page: type[T], known: type[T]) -> None:
+        self._page = msgspec.json.Decoder(page)
+        self._known = msgspec.json.Decoder(known)
+        self._known_type = known
+        self._found_unknown = False
 
+    def decode(self, body: bytes | bytearray) -> tuple[T, set[str]]:
+        """Decode a page.
 
-class ErrorEnvelope(msgspec.Struct, rename="camel"):
-    """What Gong answers with a status of 400 and above."""
+        Returns:
+            The page, and the names of its fields that Gong doesn't document; only once, as they're the same ever after.
 
-    request_id: str | None = None
-    errors: list[str] | None = None
-
-
-class NotJsonError(Exception):
-    """An answer is no JSON, or was cut off, which another try may mend."""
-
-
-class UndocumentedError(GongError):
-    """An answer is JSON but not what Gong documents; the message names the field."""
-
-
-class _Paging(msgspec.Struct):
-    records: _Cursor | None = None
-
-
-class _Cursor(msgspec.Struct):
-    cursor: str | None = None
-
-
-_paging = msgspec.json.Decoder(_Paging)
-_answer = msgspec.json.Decoder(Answer)
-_envelope = msgspec.json.Decoder(ErrorEnvelope)
-
-
-def read_page(body: bytes | bytearray) -> Page:
-    """Check that the body of a 200 came whole, and find its cursor.
-
-    Raises:
-        NotJsonError: If the body is no JSON or ends too early.
-        UndocumentedError: If the cursor is not where or what Gong documents.
-    """
-    try:
-        if not body.isascii():
-            # What the decoder skips, it doesn't check to be UTF-8.
-            body.decode()
-        records = _paging.decode(body).records
-    except msgspec.ValidationError as error:
-        message = f"Gong's answer is not what it documents: {error}"
-        raise UndocumentedError(message) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotJsonError from error
-    return Page(body, (records and records.cursor) or None)
-
-
-def decode_answer(body: bytes | bytearray) -> tuple[Answer, frozenset[str]]:
-    """Decode a page's body.
-
-    Returns:
-        The answer, and the names of the fields in it that Gong does not document (almost always none).
-
-    Raises:
-        UndocumentedError: If a documented field has another type than Gong documents.
-    """
-    unknown: set[str] = set()
-    try:
+        Raises:
+            UnexpectedResponseError: If a documented field has another type than Gong documents.
+        """
         try:
-            answer = _answer.decode(body)
-        except msgspec.ValidationError:
-            answer = msgspec.convert(_without_unknown_fields(msgspec.json.decode(body), Answer, unknown), Answer)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        message = f"Gong's answer is not what it documents: {error}"
-        raise UndocumentedError(message) from None
-    return answer, frozenset(unknown)
+            if not self._found_unknown:
+                try:
+                    return _decode(self._known, body), set()
+                except msgspec.ValidationError:
+                    pass
+            page = _decode(self._page, body)
+        except msgspec.DecodeError as error:
+            message = f"Gong's response doesn't match its documentation: {error}"
+            raise UnexpectedResponseError(message) from None
+        unknown: set[str] = set()
+        if not self._found_unknown:
+            self._found_unknown = True
+            _find_unknown_fields(body, self._known_type, unknown)
+        return page, unknown
 
 
-def decode_envelope(body: bytes | bytearray) -> ErrorEnvelope | None:
-    """Decode the body of an error, or give None if it is not Gong's envelope."""
-    try:
-        envelope = _envelope.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return envelope if envelope.request_id or envelope.errors else None
+def activity_decoder() -> PageDecoder[ActivityPage]:
+    """A decoder for pages of activity."""
+    return PageDecoder(ActivityPage, _KnownActivityPage)
 
 
-_NESTED: dict[str, type[msgspec.Struct]] = {
-    "records": Records,
-    "usersAggregateActivity": UserActivity,
-    "userAggregateActivity": PeriodActivity,
+def describe_unknown_fields(names: set[str], redact: Callable[[str], str]) -> str:
+    """A warning that names at most `MAX_NAMES` of them, made fit for a log by `redact`."""
+    shown = ", ".join(repr(redact(name)[:MAX_NAME_LENGTH]) for name in heapq.nsmallest(MAX_NAMES, names))
+    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    fields = "1 unknown field, which is" if len(names) == 1 else f"{len(names):,} unknown fields, which are"
+    return f"Gong returned {fields} left out: {shown}{more}."
+
+
+_NESTED: dict[str, type[Any]] = {
+    "records": _KnownRecords,
+    "usersAggregateActivity": _KnownUserActivity,
+    "userAggregateActivity": _KnownPeriodActivity,
 }
 
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
 
-def _without_unknown_fields(value: Any, struct: type[msgspec.Struct], unknown: set[str]) -> Any:  # noqa: ANN401 - JSON
-    if isinstance(value, list):
-        return [_without_unknown_fields(item, struct, unknown) for item in value]
-    if not isinstance(value, dict):
-        return value
-    unknown.update(value.keys() - set(struct.__struct_encode_fields__))
-    return {
-        name: _without_unknown_fields(item, _NESTED[name], unknown) if name in _NESTED else item
-        for name, item in value.items()
-        if name in struct.__struct_encode_fields__
-    }
+
+def _find_unknown_fields(value: Any, known: type[Any], unknown: set[str]) -> None:  # noqa: ANN401 - JSON, raw or not
+    members = _decode(_members, value)
+    unknown.update(members.keys() - set(known.__struct_encode_fields__))
+    for name in members.keys() & _NESTED.keys() & set(known.__struct_encode_fields__):
+        kind = bytes(members[name])[:1]
+        for item in _decode(_elements, members[name]) if kind == b"[" else [members[name]] if kind == b"{" else []:
+            _find_unknown_fields(item, _NESTED[name], unknown)
+
+
+# JSON that msgspec refuses, or reads only so far
+
+
+def _decode(decoder: msgspec.json.Decoder[T], text: Any) -> T:  # noqa: ANN401 - anything with bytes in it
+    try:
+        return decoder.decode(text)
+    except RecursionError:
+        return decoder.decode(_without_deep_values(bytes(text)))
+
+
+_STRUCTURE = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
+
+
+def _without_deep_values(text: bytes) -> bytearray:
+    """Replace arrays and objects nested deeper than `MAX_DEPTH` by null, without looking inside."""
+    kept, copied, depth, in_string = bytearray(), 0, 0, False
+    for token in _STRUCTURE.finditer(text):
+        match token[0]:
+            case b'"':
+                in_string = not in_string
+            case b"[" | b"{" if not in_string:
+                depth += 1
+                if depth == MAX_DEPTH + 1:
+                    kept += text[copied : token.start()] + b"null"
+            case b"]" | b"}" if not in_string:
+                depth -= 1
+                if depth == MAX_DEPTH:
+                    copied = token.end()
+    return kept + text[copied:] if depth <= MAX_DEPTH else kept
+
+
+_RAW_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+def _without_lone_surrogates(body: bytes | bytearray) -> bytes | bytearray:
+    r"""Replace surrogates without a partner by U+FFFD, whether they are escaped (`\ud800`) or raw; else return `body`.
+
+    Raises:
+        UnicodeDecodeError: If the body isn't UTF-8 for another reason.
+    """
+    text = body
+    if not body.isascii():
+        # What msgspec skips, it doesn't check to be UTF-8.
+        try:
+            body.decode()
+        except UnicodeDecodeError:
+            text = _RAW_SURROGATE.sub("\ufffd".encode(), body)
+            text.decode()
+    if b"\\ud" in text or b"\\uD" in text:
+        replaced = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
+        text = text if replaced == text else replaced
+    return text

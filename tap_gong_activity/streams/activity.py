@@ -16,7 +16,6 @@ from tap_gong_activity.extract.plan import Plan, Written, plan_windows
 from tap_gong_activity.extract.prefetch import ReadAhead
 from tap_gong_activity.extract.windows import Window, newest_period
 from tap_gong_activity.gong.endpoints import UserFilter, activity_request
-from tap_gong_activity.gong.paging import read_pages
 from tap_gong_activity.singer.progress import Progress
 from tap_gong_activity.singer.schemas import SCHEMAS
 from tap_gong_activity.singer.state import REPLICATION_KEY, set_written, written_of
@@ -59,7 +58,7 @@ class ActivityStream(GongStream):
     @override
     def parts(self) -> Iterator[Iterator[list[Row]]]:
         tap, plan = self._tap, self._plan()
-        reader = RowReader(tap.settings.company_timezone, tap.warn_once)
+        reader = RowReader(tap.settings.company_timezone, warn=tap.warn_once, redact=tap.client.redact)
         with Progress(self.name, len(plan.windows), tally=tap.tally, clock=tap.clock, log=self.logger.info) as progress:
             for window, pages in self._fetched(plan.windows):
                 rows_before = tap.tally.rows
@@ -93,8 +92,7 @@ class ActivityStream(GongStream):
         return ((window, self._read(window)) for window in windows)
 
     def _read(self, window: Window) -> Iterator[bytes | bytearray]:
-        tap = self._tap
-        return read_pages(tap.client, window_request(tap.settings, window), warn=tap.warn_once)
+        return self._tap.page_reader.read(window_request(self._tap.settings, window))
 
     # The plan and the state
 

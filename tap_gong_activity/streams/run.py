@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tap_gong_activity.base.clock import Clock
     from tap_gong_activity.base.stats import Tally
     from tap_gong_activity.gong.client import GongClient
+    from tap_gong_activity.gong.paging import PageReader
     from tap_gong_activity.settings import Settings
     from tap_gong_activity.singer.writer import MessageWriter
 
@@ -44,6 +45,10 @@ class Run(Protocol):
     @property
     def client(self) -> GongClient:
         """The one client of the run, and with it the one limiter."""
+
+    @property
+    def page_reader(self) -> PageReader:
+        """What reads pages through the client, for all streams and threads."""
 
     def write_message(self, message: Message) -> None:
         """Write a Singer message."""

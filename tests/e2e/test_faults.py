@@ -90,8 +90,6 @@ FATAL = {
     'set=usersAggregateActivity.0.userAggregateActivity.0.toDate:"tomorrow"': "toDate",
     'set=usersAggregateActivity.0.userAggregateActivity.0.callsAsHost:"many"': "callsAsHost",
     "set=usersAggregateActivity.0.userAggregateActivity.0.callsAttended:1.5": "callsAttended",
-    "set=usersAggregateActivity:7": "usersAggregateActivity",
-    "set=records:7": "records",
     "set=records.cursor:7": "cursor",
 }
 """What ends the run, and what its sentence names."""
@@ -369,13 +367,55 @@ def test_users_that_a_page_repeats_change_no_row() -> None:
     assert len(ran.requests) == REQUESTS
 
 
-def test_totals_that_change_between_pages_change_nothing() -> None:
-    """Only the cursor tells whether there is more."""
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_totals_that_never_match_end_no_run(parallel: int) -> None:
+    """Two windows are read twice and in vain, one warning gives both numbers, and nothing is lost."""
     with stage("changing_totals") as sandbox:
+        ran = play(sandbox, max_parallel_windows=parallel)
+    assert_ended_well(ran)
+    assert ran.keyed == keyed(clean())
+    assert len(ran.warnings) == 1
+    assert "13 users in totalRecords but returned 10" in ran.warnings[0]
+    assert ran.bookmarks == {"activity_by_day": str(TODAY)}
+    if parallel == 1:
+        assert len(ran.requests) == REQUESTS + 6
+
+
+INCOMPLETE = {
+    'set=errors:["Gong says why"]': "Gong says why",
+    "drop=*": "neither records nor usersAggregateActivity",
+    "null=usersAggregateActivity": "usersAggregateActivity",
+    "set=usersAggregateActivity:7": "usersAggregateActivity",
+    "set=records:7": "records",
+}
+"""A 200 that isn't a whole answer, and what the sentence about it names."""
+
+
+@pytest.mark.parametrize("page", [0, 2])
+@pytest.mark.parametrize("fault", INCOMPLETE)
+def test_an_incomplete_answer_is_retried_and_moves_no_bookmark(fault: str, page: int) -> None:
+    """What passes loses nothing; what stays ends the run before the window's STATE."""
+    with stage(f"{fault},{AT_WINDOW},page={page},at=1-2") as sandbox:
         ran = play(sandbox)
     assert_ended_well(ran)
     assert ran.rows == clean()
-    assert len(ran.requests) == REQUESTS
+    assert len(ran.requests) == REQUESTS + 2
+    with stage(f"{fault},{AT_WINDOW},page={page}") as sandbox:
+        failed = play(sandbox, max_retries=1)
+    assert INCOMPLETE[fault] in assert_failed(failed)
+    assert failed.bookmarks == {"activity_by_day": BEFORE}
+    assert len(failed.requests) == 3 + page + 2
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_a_cursor_that_is_missing_once_loses_nobody(parallel: int) -> None:
+    """The total says that there are more, so the window is read again."""
+    with stage(f"drop=records.cursor,{AT_WINDOW},page=0,at=1") as sandbox:
+        ran = play(sandbox, max_parallel_windows=parallel)
+    assert_ended_well(ran)
+    assert ran.keyed == keyed(clean())
+    assert ran.warnings == []
+    assert len(ran.requests) == REQUESTS + 1
 
 
 @pytest.mark.parametrize("page", [0, 1, 2])

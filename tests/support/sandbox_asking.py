@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gong_sandbox import Company, Fault, Sandbox
@@ -17,8 +18,9 @@ from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.extract.windows import Window
 from tap_gong_activity.gong.auth import access_key_credentials
 from tap_gong_activity.gong.client import ClientOptions, Credentials, GongClient
-from tap_gong_activity.gong.paging import read_pages
+from tap_gong_activity.gong.paging import PageReader
 from tap_gong_activity.gong.rate_limit import RateLimiter
+from tap_gong_activity.gong.responses import read_page
 from tap_gong_activity.gong.retries import Retries
 from tap_gong_activity.streams.activity import window_request
 
@@ -68,7 +70,12 @@ class Asking:
     def ask(self, *, window: Window = WINDOW, largest_answer: int = LARGEST_ANSWER) -> Page:
         """Ask for a window's first page."""
         request = window_request(self.settings, window)
-        return self.client.post(request.path, request.body, max_bytes=largest_answer)
+        return self.client.request(
+            request.endpoint,
+            request.parameters,
+            lambda body: read_page(body, request.endpoint),
+            max_bytes=largest_answer,
+        )
 
     def failure(self, **options: Any) -> str:  # noqa: ANN401 (those of `ask`)
         """Ask, and give the sentence with which it fails."""
@@ -81,7 +88,12 @@ class Asking:
 
     def pages(self, window: Window = WINDOW) -> Iterator[bytes | bytearray]:
         """Read a window, page by page."""
-        return read_pages(self.client, window_request(self.settings, window), warn=self._warn)
+        return self.page_reader.read(window_request(self.settings, window))
+
+    @cached_property
+    def page_reader(self) -> PageReader:
+        """What all of it is read by."""
+        return PageReader(self.client, warn=self._warn, monotonic=self.clock.monotonic)
 
     def _warn(self, kind: str, sentence: str) -> None:
         self.warnings.setdefault(kind, sentence)

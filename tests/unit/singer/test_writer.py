@@ -66,7 +66,7 @@ def piped(most: int = 10**9) -> Iterator[Pipe]:
 
 def rows_of(number: int) -> list[Row]:
     """So many rows like that of Gong's example."""
-    reader = RowReader(None, lambda *_: None)
+    reader = RowReader(None, warn=lambda *_: None, redact=str)
     (rows,) = reader.rows(gong_example.WINDOW, iter([gong_example.TEXT.encode()]))
     return [msgspec.structs.replace(rows[0], user_id=str(count)) for count in range(number)]
 
