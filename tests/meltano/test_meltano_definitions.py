@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,7 @@ import jsonschema  # type: ignore[import-untyped] # its stubs are a package of t
 import pytest
 from packaging.requirements import Requirement
 from ruamel.yaml import YAML
+from support.meltano_project import MeltanoProject
 from support.plugin_settings import ABOUT, CREDENTIALS, nested, setting
 
 from tap_gong_activity.streams import STREAMS
@@ -163,3 +165,21 @@ def test_hub_definition_has_the_hubs_form() -> None:
     assert list(HUB) == keys
     assert HUB["pip_url"] == ABOUT["name"]
     assert HUB["description"] == ABOUT["description"].removeprefix("Singer tap for ").removesuffix(".")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "name", "added"),
+    [
+        ("tap-gong-activity", "company_timezone", ["    config:", "      company_timezone: value"]),
+        ("target-postgres", "host", ["      host: value"]),
+    ],
+)
+def test_meltano_config_set_changes_nothing_else(tmp_path: Path, plugin: str, name: str, added: list[str]) -> None:
+    """The file is in Meltano's own order, so that setting a value adds the value and rewrites no other line."""
+    project = MeltanoProject.clone(tmp_path, {})
+    assert project.meltano("config", "set", plugin, name, "value").returncode == 0
+
+    before = (ROOT / "meltano.yml").read_text(encoding="utf-8").splitlines()
+    after = (tmp_path / "meltano.yml").read_text(encoding="utf-8").splitlines()
+    changes = [line for line in difflib.ndiff(before, after) if not line.startswith("  ")]
+    assert changes == [f"+ {line}" for line in added]
