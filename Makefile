@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github-actions/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -13,10 +14,15 @@ install: .venv/.installed ## Create .venv with the locked requirements and this 
 test: lint types ## Run everything: lint, types and all tests
 	$(BIN)/python -m pytest --numprocesses 2
 
-lint: install ## Check the code's rules, formatting and layers
+lint: install ## Check code, layers of imports, workflows, meltano.yml and the Dockerfile
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/check-jsonschema --builtin-schema vendor.meltano meltano.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --quiet .github $(WORKFLOWS)
+	$(BIN)/hadolint Dockerfile
 
 format: install ## Format the code and mend what can be mended
 	$(BIN)/python -m ruff check --fix

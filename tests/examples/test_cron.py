@@ -1,0 +1,212 @@
+"""The script in `examples/cron`: what it keeps, and how it ends, when tap, target or script fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from gong_sandbox import Company, Sandbox
+from support.company_rows import company_rows
+from support.tap_runs import TAP, bookmarks, settings_for, surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "cron" / "load.sh"
+COMPANY = Company(6)
+START, END = "2025-01-06", "2025-02-03"
+WINDOWS = ["2025-01-13", "2025-01-20", "2025-01-27", "2025-02-03"]
+PATIENCE = 60
+#: A target that appends rows to a file, and prints each STATE once the rows before it are there. It follows the orders
+#: in `target.json`: after how many rows to do what.
+TARGET = f"""#!{sys.executable}
+import json, os, signal, sys
+orders = json.load(open("target.json"))
+rows = 0
+with open("loaded.jsonl", "a", buffering=1) as loaded:
+    for line in sys.stdin:
+        message = json.loads(line)
+        if message["type"] == "RECORD":
+            rows += 1
+            loaded.write(json.dumps(message["record"]) + "\\n")
+            if rows == orders.get("after"):
+                if "pause" in orders:
+                    open(orders["pause"][0], "w").close()
+                    open(orders["pause"][1]).close()
+                if "exit" in orders:
+                    sys.exit(orders["exit"])
+                if "kill" in orders:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        elif message["type"] == "STATE":
+            print(json.dumps(message["value"]), flush=True)
+"""
+
+
+class Machine:
+    """A folder with the script, the tap's settings and a target."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.folder = folder
+        (folder / "bin").mkdir()
+        shutil.copy(SCRIPT, folder)
+        target = folder / "bin" / "target-postgres"
+        target.write_text(TARGET)
+        target.chmod(0o755)
+        settings = settings_for(sandbox, start_date=START, end_date=END, periods_per_window=7, max_retries=0)
+        (folder / "config.json").write_text(json.dumps(settings))
+        self.order()
+
+    def order(self, **orders: object) -> None:
+        """Tell the target what to do in the next run."""
+        (self.folder / "target.json").write_text(json.dumps(orders))
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the script."""
+        path = os.pathsep.join([str(self.folder / "bin"), str(TAP.parent), os.environ["PATH"]])
+        return subprocess.Popen(
+            [self.folder / SCRIPT.name],
+            cwd="/",
+            env={**surroundings(), "PATH": path},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self) -> tuple[int, str]:
+        """Run the script to its end; return its status and the last line that it wrote."""
+        with self.start() as script:
+            _, errors = script.communicate(timeout=PATIENCE)
+        return script.returncode, errors.splitlines()[-1]
+
+    def bookmark(self) -> str | None:
+        """Return the bookmark that the kept state holds."""
+        state = self.folder / "state.json"
+        return bookmarks(state.read_text()).get("activity_by_day") if "bookmarks" in state.read_text() else None
+
+    def lost(self, bookmark: str | None = END) -> set[tuple[str, str]]:
+        """Return the keys of rows before the bookmark that were never loaded."""
+        rows = map(json.loads, (self.folder / "loaded.jsonl").read_text().splitlines())
+        loaded = {(row["user_id"], row["period_start_date"]) for row in rows}
+        expected = {
+            (row["user_id"], row["period_start_date"])
+            for start, end in zip([START, *WINDOWS], WINDOWS, strict=False)
+            for row in company_rows(COMPANY, "DAY", date.fromisoformat(start), date.fromisoformat(end))
+            if bookmark and row["period_end_date"] <= bookmark
+        }
+        return expected - loaded
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox without limits."""
+    with Sandbox(company=COMPANY, calls_per_second=None) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def machine(tmp_path: Path, sandbox: Sandbox) -> Machine:
+    """A machine on which nothing has run yet."""
+    return Machine(tmp_path, sandbox)
+
+
+def test_success_keeps_the_state(machine: Machine, sandbox: Sandbox) -> None:
+    """A run loads everything and keeps the state, and the next run reads the lookback alone."""
+    assert machine.run()[0] == 0
+    assert (machine.bookmark(), machine.lost()) == (END, set())
+
+    requests = len(sandbox.requests)
+    assert machine.run()[0] == 0
+    assert [request.body["filter"]["fromDate"] for request in sandbox.requests[requests:]] == [WINDOWS[-2]]
+    assert machine.bookmark() == END
+
+
+def test_failing_tap_keeps_what_the_target_confirmed(machine: Machine, sandbox: Sandbox) -> None:
+    """A tap that fails in its third window ends the run with 1; the state stands at what was loaded before."""
+    sandbox.inject(f"status=400,from={WINDOWS[1]},at=1")
+    status, sentence = machine.run()
+
+    assert (status, sentence) == (1, "The load failed: the tap ended with status 1, the target with 0.")
+    assert machine.bookmark() == WINDOWS[1]
+    assert machine.lost(machine.bookmark()) == set()
+    assert machine.run()[0] == 0
+    assert (machine.bookmark(), machine.lost()) == (END, set())
+
+
+@pytest.mark.parametrize(("orders", "code"), [({"exit": 3}, 3), ({"kill": True}, 137)])
+def test_failing_target_leaves_the_state(machine: Machine, orders: dict[str, object], code: int) -> None:
+    """A target that fails or is killed in mid-window ends the run with 1, and the state stays where it was."""
+    machine.order(after=50, **orders)
+    status, sentence = machine.run()
+
+    assert status == 1
+    assert sentence.endswith(f"the target with {code}.")
+    assert machine.bookmark() is None
+    machine.order()
+    assert machine.run()[0] == 0
+    assert (machine.bookmark(), machine.lost()) == (END, set())
+
+
+@pytest.mark.parametrize("victim", ["tap", "script"])
+def test_kill_loses_nothing(machine: Machine, victim: str) -> None:
+    """A tap or a script that is killed in mid-run ends the run otherwise than with 0, and nothing is lost by it."""
+    arrived, go = machine.folder / "arrived", machine.folder / "go"
+    os.mkfifo(arrived)
+    os.mkfifo(go)
+    if victim == "tap":
+        # Killed in the middle of a line.
+        tap = machine.folder / "bin" / TAP.name
+        tap.write_text(f'#!/bin/bash\n{TAP} "$@" | head --bytes=9000\nkill -KILL $$\n')
+        tap.chmod(0o755)
+        status, sentence = machine.run()
+        assert status == 1
+        assert "the tap ended with status 137" in sentence
+        tap.unlink()
+    else:
+        machine.order(after=50, pause=[str(arrived), str(go)])
+        with machine.start() as script:
+            arrived.read_text()
+            script.send_signal(signal.SIGKILL)
+            script.wait(timeout=PATIENCE)
+            # The target is still loading, so the next run must not start.
+            assert machine.run() == (75, "Another run is still under way.")
+            go.write_text("")
+            script.communicate(timeout=PATIENCE)
+        assert script.returncode == -signal.SIGKILL
+    assert machine.lost(machine.bookmark()) == set()
+
+    machine.order()
+    assert machine.run()[0] == 0
+    assert (machine.bookmark(), machine.lost()) == (END, set())
+
+
+def test_two_runs_at_once(machine: Machine) -> None:
+    """While one run is under way, another one ends with 75, and the first one isn't disturbed."""
+    arrived, go = machine.folder / "arrived", machine.folder / "go"
+    os.mkfifo(arrived)
+    os.mkfifo(go)
+    machine.order(after=50, pause=[str(arrived), str(go)])
+    with machine.start() as first:
+        arrived.read_text()
+        assert machine.run() == (75, "Another run is still under way.")
+        go.write_text("")
+        first.communicate(timeout=PATIENCE)
+
+    assert first.returncode == 0
+    assert (machine.bookmark(), machine.lost()) == (END, set())
+
+
+def test_target_without_a_state_keeps_the_old_one(machine: Machine) -> None:
+    """A target that prints no state leaves the one of the run before."""
+    assert machine.run()[0] == 0
+    (machine.folder / "bin" / "target-postgres").write_text("#!/bin/sh\ncat > /dev/null\necho done\n")
+
+    assert machine.run()[0] == 0
+    assert machine.bookmark() == END
