@@ -258,7 +258,7 @@ def test_no_cookie_is_kept() -> None:
 
     def set_cookie(connection: socket.socket, _over: threading.Event) -> None:
         received.append(connection.recv(65_536))
-        connection.sendall(HEAD + b"Set-Cookie: a=b\r\nContent-Length: 2\r\n\r\n{}")
+        connection.sendall(HEAD + b"Set-Cookie: a=b\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
 
     with serving(set_cookie) as url, exchanging() as transport:
         for _ in range(2):
