@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk import StreamSchema
 
-from tap_gong_activity.base.errors import TapError
+from tap_gong_activity.base.errors import MissingScopeError, TapError
 from tap_gong_activity.base.stats import Wait
 from tap_gong_activity.extract.activity_rows import COLUMNS, Row, RowReader
 from tap_gong_activity.extract.plan import Plan, Written, plan_windows
@@ -77,7 +77,9 @@ class ActivityStream(GongStream):
             written = self._written
             progress = f"last bookmark: {written.bookmark}" if written else "no state yet"
             message = f"{self.name}, {window}: {str(error).rstrip('.')}; {progress}."
-            raise TapError(message) from None
+            # A missing scope ends this stream only.
+            kind = MissingScopeError if isinstance(error, MissingScopeError) else TapError
+            raise kind(message) from None
 
     def _next_page(self, pages: Iterator[bytes | bytearray]) -> bytes | bytearray | None:
         with self._tap.tally.waiting(Wait.PAGE):

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+SELF_SIGNED = Path(__file__).with_name("self_signed.pem")
+"""A certificate for 127.0.0.1 and its key."""
 
 
 @contextlib.contextmanager
@@ -58,3 +63,17 @@ def answering(status: str, body: bytes, **headers: str) -> Iterator[str]:
 
     with serving(answer) as url:
         yield url
+
+
+@contextlib.contextmanager
+def serving_tls(answer: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """Serve like `serving`, over TLS with a certificate for 127.0.0.1 that only `SELF_SIGNED` itself trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SELF_SIGNED)
+
+    def answer_in_tls(connection: socket.socket, over: threading.Event) -> None:
+        with context.wrap_socket(connection, server_side=True) as secured:
+            answer(secured, over)
+
+    with serving(answer_in_tls) as url:
+        yield url.replace("http", "https")

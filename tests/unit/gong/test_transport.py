@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.raw_server import serving
+from support.raw_server import SELF_SIGNED, serving, serving_tls
 
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.gong.retries import RetryableError
@@ -304,7 +304,6 @@ def test_a_proxy_url_that_cannot_be_used_is_one_sentence(proxy: str, monkeypatch
 
 def test_a_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same bounds as any other connection; the name is resolved by the proxy."""
-    pytest.importorskip("socks")
     received: list[bytes] = []
 
     def proxy(connection: socket.socket, _over: threading.Event) -> None:
@@ -348,6 +347,51 @@ def test_a_ca_bundle_that_cannot_be_read_is_one_sentence(monkeypatch: pytest.Mon
             message
         )
         (tmp_path / "bad.pem").write_text("no certificate")
+
+
+# TLS
+
+
+def respond(connection: socket.socket, _over: threading.Event) -> None:
+    """Respond to one request with an empty object."""
+    connection.recv(65_536)
+    connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
+
+
+def test_an_untrusted_certificate_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variable that makes it trusted; a host that it isn't for stays untrusted."""
+    with serving_tls(respond) as url:
+        assert failure(url).startswith(
+            f"FatalError: The TLS certificate of {url} isn't trusted (self-signed certificate)"
+        )
+        assert "REQUESTS_CA_BUNDLE" in failure(url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(SELF_SIGNED))
+        with exchanging() as transport:
+            assert transport.exchange(requests.Request("GET", url), max_bytes=MAX_BYTES).body == b"{}"
+        assert "FatalError: The TLS certificate of https://localhost" in failure(url.replace("127.0.0.1", "localhost"))
+
+
+def test_another_failure_of_tls_may_pass() -> None:
+    """A port that speaks plain HTTP, say."""
+    with serving(respond) as url:
+        assert failure(url.replace("http", "https")).startswith(
+            f"RetryableError: Connection to {url.replace('http', 'https')}"
+        )
+
+
+def test_a_response_over_tls_that_drips_ends_with_its_timeout() -> None:
+    """Record by record."""
+    ticking = itertools.count(0, 0.5)
+
+    def drip(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65_536)
+        connection.sendall(HEAD + b"Content-Length: 90000\r\n\r\n")
+        while not over.wait(0.0005):
+            connection.sendall(b"a")
+
+    with serving_tls(drip) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(SELF_SIGNED))
+        assert failure(url, monotonic=lambda: next(ticking)).endswith(" within 30 s")
 
 
 # URLs
