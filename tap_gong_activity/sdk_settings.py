@@ -12,7 +12,7 @@ from tap_gong_activity.base.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-REMOVED = {None, "__NULL__"}
+REMOVED = (None, "__NULL__")
 """What stands in a stream map for a stream or a property that it removes."""
 
 _STRICTER: dict[str, dict[str, Any]] = {
@@ -47,6 +47,12 @@ def check_sdk_settings(config: Mapping[str, Any], schemas: Mapping[str, Mapping[
     Raises:
         SettingsError: If one can't be used; its one sentence names the setting and never repeats a value.
     """
+    # First, as the SDK's schema for __else__ is itself invalid, which a validator trips over if the value is.
+    maps = config.get("stream_maps")
+    for place, mapping in [("", maps), *(maps.items() if isinstance(maps, dict) else ())]:
+        if isinstance(mapping, dict) and mapping.get("__else__") not in REMOVED:
+            message = f"The setting {'.'.join(filter(None, ('stream_maps', place, '__else__')))} must be null."
+            raise SettingsError(message)
     for name, schema in schemas.items():
         if name in config:
             _check(name, config[name], schema)
@@ -87,7 +93,7 @@ def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:  # noqa: A
 def _problem(error: Any) -> str:  # noqa: ANN401 - jsonschema has no types
     found = _NOUNS.get(type(error.instance).__name__, "a number")
     expected = error.validator_value
-    names = [str(one) for one in expected if one not in {None, "null"}] if isinstance(expected, list) else [expected]
+    names = [str(one) for one in expected if one not in (None, "null")] if isinstance(expected, list) else [expected]
     if error.validator == "type":
         return f"must be {' or '.join(_NOUNS[name] for name in names)}, not {found}"
     if error.validator == "enum":
@@ -112,6 +118,7 @@ _NOUNS = {
     "bool": "a boolean",
     "integer": "a whole number",
     "number": "a number",
+    "null": "null",
     "NoneType": "null",
 }
 """What types are called, by JSON Schema's names and by Python's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -41,7 +42,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
     from types import FrameType
 
@@ -53,6 +54,17 @@ MAX_NAMES = 10
 
 MAX_TEST_WAIT = 10.0
 """Seconds that `--test` waits at most, where a sync would honor a longer Retry-After."""
+
+
+@contextmanager
+def quiet(logger: logging.Logger) -> Iterator[None]:
+    """Let a logger pass on nothing below a warning."""
+    level = logger.level
+    logger.setLevel(max(logging.WARNING, logger.getEffectiveLevel()))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class TapGongActivity(Tap):
@@ -99,7 +111,11 @@ class TapGongActivity(Tap):
             check_sdk_settings(self._given, {name: schemas[name] for name in schemas.keys() - SCHEMAS.keys()})
             self._given["start_date"] = str(settings.start_date)
             self._warn_of_unknown("setting", [name for name in self._given if name not in schemas])
-        super().__init__(config=dict(self._given), validate_config=False, **others)
+        # The SDK would say that it reads no environment variables, as the tap has done so itself.
+        with quiet(self.logger):
+            super().__init__(config=dict(self._given), validate_config=False, **others)
+        mapped = self._given.get("stream_maps", {})
+        self._warn_of_unknown("stream in stream_maps", unknown_mapped_streams(mapped, [one.name for one in STREAMS]))
 
     @classmethod
     def _setting_schemas(cls) -> dict[str, dict[str, Any]]:
@@ -109,7 +125,7 @@ class TapGongActivity(Tap):
 
     def _warn_of_unknown(self, kind: str, names: Sequence[str]) -> None:
         if names:
-            shown = ", ".join(f"{name:.60}" for name in names[:MAX_NAMES])
+            shown = ", ".join(f"{name!s:.60}" for name in names[:MAX_NAMES])
             more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
             self.logger.warning("Unknown %s ignored: %s%s.", kind, shown, more)
 
@@ -149,8 +165,8 @@ class TapGongActivity(Tap):
                 max_retry_wait=settings.max_retry_wait,
                 connections=settings.max_parallel_windows,
             ),
-            credentials=self._credentials(),
-            limiter=RateLimiter(settings.requests_per_second, self.clock),
+            credentials=self._credentials,
+            limiter=self._limiter,
             clock=self.clock,
             tally=self.tally,
             retries=self._retries(),
@@ -162,6 +178,10 @@ class TapGongActivity(Tap):
         """What reads pages through the client, for all streams and threads."""
         return PageReader(self.client, warn=self.warn_once, monotonic=self.clock.monotonic)
 
+    @cached_property
+    def _limiter(self) -> RateLimiter:
+        return RateLimiter(self.settings.requests_per_second, self.clock)
+
     def _retries(self) -> Retries:
         return Retries(
             max_retries=self.settings.max_retries,
@@ -171,6 +191,7 @@ class TapGongActivity(Tap):
             log=self.logger.warning,
         )
 
+    @cached_property
     def _credentials(self) -> Credentials:
         settings = self.settings
         if settings.oauth_token_file is not None:
@@ -236,8 +257,6 @@ class TapGongActivity(Tap):
             for stream_map in stream.stream_maps:
                 if isinstance(stream_map, CustomStreamMap):
                     guard(stream.name, stream_map)
-        mapped = self.config.get("stream_maps", {})
-        self._warn_of_unknown("stream in stream_maps", unknown_mapped_streams(mapped, streams))
 
     def run(self) -> bool:
         """Sync the selected streams.
@@ -286,8 +305,6 @@ class TapGongActivity(Tap):
             max_retries=min(self.settings.max_retries, 1),
             max_retry_wait=min(self.settings.max_retry_wait, MAX_TEST_WAIT),
         )
-        # The SDK's lines about every request and sync would hide the one that counts.
-        self.metrics_logger.setLevel(logging.WARNING)
         try:
             results = [self._try(stream) for stream in self._streams_to_read()]
         finally:
@@ -296,9 +313,13 @@ class TapGongActivity(Tap):
 
     def _try(self, stream: GongStream) -> bool:
         stream.ABORT_AT_RECORD_COUNT = 1
+        # A client sends nothing more after a refusal that concerns the whole run.
+        self._close_client()
         rows_before = self.tally.rows
         try:
-            stream.sync()
+            # So that each stream has one line, which says how it went.
+            with quiet(stream.logger), quiet(self.metrics_logger):
+                stream.sync()
         except (TapError, SingerSDKError) as error:
             self.logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
             return False
@@ -315,7 +336,7 @@ class TapGongActivity(Tap):
             and not all(isinstance(one, RemoveRecordTransform) for one in stream.stream_maps)
         ]
         if not streams:
-            self.logger.warning("No stream is selected, so nothing is read: select one in the catalog.")
+            self.logger.warning("No stream is selected, so nothing is read: check the catalog and stream_maps.")
         return streams
 
     def _finish(self) -> None:
@@ -326,8 +347,10 @@ class TapGongActivity(Tap):
             self.message_writer.flush()
 
     def _close_client(self) -> None:
-        if "client" in vars(self):
-            self.client.close()
+        vars(self).pop("page_reader", None)
+        client = vars(self).pop("client", None)
+        if client is not None:
+            client.close()
 
     def _log_summary(self, streams: list[str]) -> None:
         tally = self.tally

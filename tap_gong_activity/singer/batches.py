@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 from singer_sdk.batch import Batcher
 
-from tap_gong_activity.base.errors import TapError
+from tap_gong_activity.base.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,15 +31,9 @@ class BatchFiles:
         config: The setting `batch_config`.
         tap_name: The tap's name, for the files' names.
         stream_name: The stream's name, likewise.
-
-    Raises:
-        TapError: If `batch_size` can't be used: the SDK would lose rows by 0.
     """
 
     def __init__(self, config: BatchConfig, tap_name: str, stream_name: str) -> None:
-        if type(config.batch_size) is not int or config.batch_size < 1:
-            message = f"The setting batch_config has a batch_size of {config.batch_size!r:.60}; set a whole number ≥ 1."
-            raise TapError(message)
         self._config = config
         self._batcher = Batcher(tap_name=tap_name, stream_name=stream_name, batch_config=config)
         prefix = f"{config.storage.prefix or ''}{tap_name}--{stream_name}-{uuid4()}"
@@ -66,13 +60,41 @@ class BatchFiles:
 
     def of_records(self, records: Iterator[Record]) -> Iterator[list[str]]:
         """Write records the SDK's way, and yield each file's manifest."""
-        return self._batcher.get_batches(records)
+        failures: list[Exception] = []
+
+        def read() -> Iterator[Record]:
+            try:
+                yield from records
+            except Exception as error:
+                failures.append(error)
+                raise
+
+        try:
+            yield from self._batcher.get_batches(read())
+        except Exception as error:
+            if error in failures:
+                raise
+            raise _unwritable(error) from None
 
     def _write(self, rows: list[msgspec.Struct]) -> str:
         name = next(self._names)
-        with (
-            self._config.storage.open(name, "wb") as file,
-            gzip.GzipFile(fileobj=file, mode="wb", compresslevel=COMPRESSION_LEVEL) as compressed,
-        ):
-            compressed.write(_encoder.encode_lines(rows))
-        return self._config.storage.get_url(name)
+        try:
+            with (
+                self._config.storage.open(name, "wb") as file,
+                gzip.GzipFile(fileobj=file, mode="wb", compresslevel=COMPRESSION_LEVEL) as compressed,
+            ):
+                compressed.write(_encoder.encode_lines(rows))
+            return self._config.storage.get_url(name)
+        except Exception as error:  # noqa: BLE001 - each kind of storage raises its own
+            raise _unwritable(error) from None
+
+
+def _unwritable(error: Exception) -> SettingsError:
+    reason = type(error).__name__
+    if isinstance(error, ModuleNotFoundError):
+        reason = f"the Python package {error.name} isn't installed"
+    elif isinstance(error, ImportError):
+        reason = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    return SettingsError(f"Files can't be written as batch_config says ({reason}): check its storage and encoding.")

@@ -70,21 +70,26 @@ def _completed(entry: CatalogEntry, stream: Stream) -> CatalogEntry:
         raise CatalogError(message)
     root = entry.metadata.get(())
     table = root if isinstance(root, StreamMetadata) else StreamMetadata()
+    given_keys = entry.key_properties or table.table_key_properties
     completed = replace(
         entry,
         metadata=entry.metadata or stream.metadata,
         schema=entry.schema if entry.schema.properties else Schema.from_dict(stream.schema),
-        key_properties=entry.key_properties or table.table_key_properties or stream.primary_keys,
+        key_properties=stream.primary_keys if given_keys is None else given_keys,
         replication_key=entry.replication_key or table.replication_key or stream.replication_key,
     )
+    if not isinstance(completed.key_properties, (list, tuple)):
+        message = f"The catalog's key_properties of {stream.name} must be an array of columns."
+        raise CatalogError(message)
     mask = completed.metadata.resolve_selection()
     dropped = [
         column
-        for column in stream.primary_keys
+        for column in dict.fromkeys((*stream.primary_keys, *map(str, completed.key_properties)))
         if column not in (completed.schema.properties or {}) or not mask[("properties", column)]
     ]
     if dropped and mask.get((), True):
-        message = f"The catalog drops {' and '.join(dropped)} from {stream.name}, which is part of the rows' key."
+        columns = f"{' and '.join(dropped):.60}"
+        message = f"The catalog drops {columns} from {stream.name}, but the rows' key needs it."
         raise CatalogError(message)
     return completed
 

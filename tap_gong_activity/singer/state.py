@@ -30,8 +30,12 @@ def check_state(state: object, streams: Iterable[str]) -> None:
         StateError: If it can't; the sentence names the stream and the value.
     """
     content = _checked(state, dict, "The state")
-    if "bookmarks" not in content and "value" in content:
-        message = "The state is a whole STATE message: pass on its value only, which is what a target prints."
+    wrapper = next((key for key in ("value", "singer_state", "completed") if key in content), None)
+    if wrapper and "bookmarks" not in content:
+        # Taken for an empty state, it would have everything read again.
+        message = (
+            f"The state is wrapped in {wrapper!r}: pass on its value only, which is the object with the bookmarks."
+        )
         raise StateError(message)
     bookmarks = content.get("bookmarks", {})
     # The SDK walks over every stream's entry, also over those of other taps.

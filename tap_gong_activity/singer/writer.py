@@ -11,6 +11,7 @@ from singer_sdk.contrib.msgspec import enc_hook
 from singer_sdk.io_base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
 
+from tap_gong_activity.base.errors import StreamMapError
 from tap_gong_activity.base.signals import deferred
 from tap_gong_activity.singer.schemas import portable
 
@@ -60,7 +61,13 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         content = message.to_dict()
         if isinstance(message, SchemaMessage):
             content["schema"] = portable(content["schema"])
-        return _encoder.encode(content) + b"\n"
+        try:
+            return _encoder.encode(content) + b"\n"
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            # A row's values are JSON by themselves, so it's a stream map's; the error may quote it.
+            stream = content.get("stream", "A message")
+            sentence = f"{stream}: a value from stream_maps can't be written as JSON ({type(error).__name__})."
+            raise StreamMapError(sentence) from None
 
     @override
     def write_message(self, message: Message) -> None:

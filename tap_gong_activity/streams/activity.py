@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from copy import copy
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk import StreamSchema
 
-from tap_gong_activity.base.errors import MissingScopeError, TapError
+from tap_gong_activity.base.errors import TapError
 from tap_gong_activity.base.stats import Wait
 from tap_gong_activity.extract.activity_rows import COLUMNS, Row, RowReader
 from tap_gong_activity.extract.plan import Plan, Written, plan_windows
@@ -76,10 +77,10 @@ class ActivityStream(GongStream):
         except TapError as error:
             written = self._written
             progress = f"last bookmark: {written.bookmark}" if written else "no state yet"
-            message = f"{self.name}, {window}: {str(error).rstrip('.')}; {progress}."
-            # A missing scope ends this stream only.
-            kind = MissingScopeError if isinstance(error, MissingScopeError) else TapError
-            raise kind(message) from None
+            # A copy, as other streams may end with the same error.
+            located = copy(error)
+            located.args = (f"{self.name}, {window}: {str(error).rstrip('.')}; {progress}.",)
+            raise located from None
 
     def _next_page(self, pages: Iterator[bytes | bytearray]) -> bytes | bytearray | None:
         with self._tap.tally.waiting(Wait.PAGE):
