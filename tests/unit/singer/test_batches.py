@@ -13,12 +13,12 @@ import pytest
 from singer_sdk.helpers._batch import BatchConfig
 from support import gong_example
 
-from tap_gong_activity.base.errors import TapError
+from tap_gong_activity.base.errors import SettingsError, StreamMapError
 from tap_gong_activity.extract.activity_rows import Row, RowReader
 from tap_gong_activity.singer.batches import BatchFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 def files_in(folder: Path, *, encoding: str = "jsonl", **more: Any) -> BatchFiles:  # noqa: ANN401 - anything in a batch_config
@@ -72,8 +72,23 @@ def test_only_json_lines_are_written_by_the_page(tmp_path: Path) -> None:
     assert not files_in(tmp_path, encoding="parquet").take_pages
 
 
-@pytest.mark.parametrize("size", [0, -1, "10", True, 2.5])
-def test_a_batch_size_that_would_lose_rows_is_refused(tmp_path: Path, size: object) -> None:
-    """By 0 the SDK would write none of them, and the bookmark would move on."""
-    with pytest.raises(TapError, match="batch_size"):
-        files_in(tmp_path, batch_size=size)
+def test_a_storage_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Whether files are written by the page or by the record."""
+    (tmp_path / "file").touch()
+    files = files_in(tmp_path / "file")
+    with pytest.raises(SettingsError, match=r"batch_config says \(.+\)"):
+        list(files.of_pages([rows_of(1)]))
+    with pytest.raises(SettingsError, match=r"batch_config says \(.+\)"):
+        list(files.of_records(iter([{"user_id": "1"}])))
+
+
+def test_a_failure_of_the_records_is_not_the_storages(tmp_path: Path) -> None:
+    """A stream map's, say."""
+
+    def records() -> Iterator[dict[str, Any]]:
+        yield {"user_id": "1"}
+        message = "the map"
+        raise StreamMapError(message)
+
+    with pytest.raises(StreamMapError, match="the map"):
+        list(files_in(tmp_path).of_records(records()))
