@@ -6,12 +6,13 @@ The columns' types and meanings stand in `schemas/`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, date, datetime, time, timezone
+from datetime import date, datetime, time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tap_gong_activity.extract.instants import in_utc, read_instant
 from tap_gong_activity.gong.responses import UnexpectedResponseError, activity_decoder, describe_unknown_fields
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class RowReader:
         if not start_text or not end_text:
             message = f"Gong answered a period without {'toDate' if start_text else 'fromDate'}"
             raise UnexpectedResponseError(message)
-        start_at, end_at = _instant(start_text), _instant(end_text)
+        start_at, end_at = read_instant(start_text), read_instant(end_text)
         for name, text, instant in (("fromDate", start_text, start_at), ("toDate", end_text, end_at)):
             if instant is None:
                 self._warn(
@@ -170,7 +171,7 @@ class RowReader:
                 "the company has in Gong"
             )
             raise UnexpectedResponseError(message)
-        return _Period(str(start), str(end), _utc(start_at), _utc(end_at))
+        return _Period(str(start), str(end), in_utc(start_at), in_utc(end_at))
 
     def _date(self, text: str, name: str) -> date:
         # Gong's own example of toDate is malformed after its date (2019-01-21T000:00:00-08:00).
@@ -187,9 +188,6 @@ class RowReader:
         return [instant.astimezone(self._zone).date() if instant and self._zone else None for instant in instants]
 
 
-YEARS_IN_EVERY_ZONE = range(MINYEAR + 1, MAXYEAR)
-"""Years whose instants have a date in every zone; others stand for no time, as 0001-01-01T00:00:00Z often does."""
-
 EARLIEST_MIDNIGHT_IN_UTC = time(10)
 """When a date begins first on Earth (UTC+14): 10:00 of the day before, in UTC."""
 
@@ -198,15 +196,3 @@ def _may_be_the_day_before(instant: datetime | None) -> bool:
     # A company's midnight, told in UTC, falls on the day before for every company east of it (18:30 for Kolkata). Where
     # the company's clocks skip midnight, its day begins at 01:00, which is well before any of these.
     return instant is not None and instant.time() >= EARLIEST_MIDNIGHT_IN_UTC
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        instant = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        return None
-    return instant if instant.tzinfo and instant.year in YEARS_IN_EVERY_ZONE else None
-
-
-def _utc(instant: datetime | None) -> str | None:
-    return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z") if instant else None

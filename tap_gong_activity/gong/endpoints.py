@@ -39,6 +39,8 @@ AGGREGATE_BY_PERIOD = Endpoint(
     "POST", "/v2/stats/activity/aggregate-by-period", users_field="usersAggregateActivity", id_field="userId"
 )
 
+USERS = Endpoint("GET", "/v2/users", users_field="users", id_field="id")
+
 
 @dataclass(frozen=True, slots=True)
 class PagedRequest:
@@ -94,3 +96,8 @@ def activity_request(
         max_bytes=max(SMALLEST_LIMIT, MOST_USERS_A_PAGE * MOST_BYTES_A_PERIOD * periods),
         hint_if_empty=", the setting user_ids may name no user who is active" if users.ids is not None else "",
     )
+
+
+def users_request() -> PagedRequest:
+    """A request for all users, Gong's own avatars included, as they can have activity too."""
+    return PagedRequest(USERS, name="users", parameters={"includeAvatars": "true"}, max_bytes=SMALLEST_LIMIT)

@@ -249,6 +249,61 @@ class _KnownActivityPage(ActivityPage, forbid_unknown_fields=True):
     users_aggregate_activity: Sequence[_KnownUserActivity] | None = None
 
 
+class UserSettings(msgspec.Struct, rename="camel", gc=False):
+    """What Gong records and imports of a user, in Gong's order."""
+
+    web_conferences_recorded: bool | None = None
+    prevent_web_conference_recording: bool | None = None
+    telephony_calls_imported: bool | None = None
+    emails_imported: bool | None = None
+    prevent_email_import: bool | None = None
+    non_recorded_meetings_imported: bool | None = None
+    gong_connect_enabled: bool | None = None
+
+
+class User(msgspec.Struct, rename="camel", gc=False):
+    """One user's profile, as far as a column holds it."""
+
+    id: str | None = None
+    email_address: str | None = None
+    created: str | None = None
+    active: bool | None = None
+    email_aliases: list[str | None] | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    title: str | None = None
+    manager_id: str | None = None
+    settings: UserSettings | None = None
+
+
+class UsersPage(msgspec.Struct, rename="camel"):
+    """One page of users."""
+
+    users: Sequence[User] | None = None
+
+
+class _KnownUserSettings(UserSettings, forbid_unknown_fields=True):
+    pass
+
+
+class _KnownUser(User, forbid_unknown_fields=True):
+    settings: _KnownUserSettings | None = None
+    trusted_email_address: msgspec.Raw = msgspec.Raw()
+    phone_number: msgspec.Raw = msgspec.Raw()
+    extension: msgspec.Raw = msgspec.Raw()
+    personal_meeting_urls: msgspec.Raw = msgspec.Raw()
+    meeting_consent_page_url: msgspec.Raw = msgspec.Raw()
+    conferencing_providers: msgspec.Raw = msgspec.Raw()
+    spoken_languages: msgspec.Raw = msgspec.Raw()
+
+
+class _KnownUsersPage(UsersPage, forbid_unknown_fields=True):
+    request_id: msgspec.Raw = msgspec.Raw()
+    errors: msgspec.Raw = msgspec.Raw()
+    records: _KnownRecords | None = None
+    users: Sequence[_KnownUser] | None = None
+
+
 class PageDecoder(Generic[T]):
     """Decodes pages; safe for one thread.
 
@@ -294,6 +349,11 @@ def activity_decoder() -> PageDecoder[ActivityPage]:
     return PageDecoder(ActivityPage, _KnownActivityPage)
 
 
+def users_decoder() -> PageDecoder[UsersPage]:
+    """A decoder for pages of users."""
+    return PageDecoder(UsersPage, _KnownUsersPage)
+
+
 def describe_unknown_fields(names: set[str], redact: Callable[[str], str]) -> str:
     """A warning that names at most `MAX_NAMES` of them, made fit for a log by `redact`."""
     shown = ", ".join(repr(redact(name)[:MAX_NAME_LENGTH]) for name in heapq.nsmallest(MAX_NAMES, names))
@@ -306,6 +366,8 @@ _NESTED: dict[str, type[Any]] = {
     "records": _KnownRecords,
     "usersAggregateActivity": _KnownUserActivity,
     "userAggregateActivity": _KnownPeriodActivity,
+    "users": _KnownUser,
+    "settings": _KnownUserSettings,
 }
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from tap_gong_activity.streams.grains import STREAMS
+from tap_gong_activity.streams.grains import GRAIN_STREAMS
+from tap_gong_activity.streams.users import UsersStream
 
-__all__ = ["STREAMS"]
+STREAMS = (*GRAIN_STREAMS, UsersStream)
+"""All streams, in the order in which they're read: users last, so that a missing scope for them loses nothing else."""

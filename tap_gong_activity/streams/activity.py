@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from copy import copy
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk import StreamSchema
 
-from tap_gong_activity.base.errors import TapError
-from tap_gong_activity.base.stats import Wait
 from tap_gong_activity.extract.activity_rows import COLUMNS, Row, RowReader
 from tap_gong_activity.extract.plan import Plan, Written, plan_windows
 from tap_gong_activity.extract.prefetch import ReadAhead
@@ -63,28 +60,14 @@ class ActivityStream(GongStream):
         with Progress(self.name, len(plan.windows), tally=tap.tally, clock=tap.clock, log=self.logger.info) as progress:
             for window, pages in self._fetched(plan.windows):
                 rows_before = tap.tally.rows
-                yield self._rows(reader, window, pages)
+                yield self._rows(partial(reader.rows, window), pages, str(window))
                 self._move_bookmark(plan, window)
                 progress.window_done(window, tap.tally.rows - rows_before)
 
-    def _rows(self, reader: RowReader, window: Window, pages: Iterator[bytes | bytearray]) -> Iterator[list[Row]]:
-        try:
-            for rows in reader.rows(window, iter(partial(self._next_page, pages), None)):
-                self._tap.tally.add(rows=len(rows))
-                yield rows
-                # Or they'd stay in memory while the next page comes in.
-                del rows
-        except TapError as error:
-            written = self._written
-            progress = f"last bookmark: {written.bookmark}" if written else "no state yet"
-            # A copy, as other streams may end with the same error.
-            located = copy(error)
-            located.args = (f"{self.name}, {window}: {str(error).rstrip('.')}; {progress}.",)
-            raise located from None
-
-    def _next_page(self, pages: Iterator[bytes | bytearray]) -> bytes | bytearray | None:
-        with self._tap.tally.waiting(Wait.PAGE):
-            return next(pages, None)
+    @override
+    def describe_progress(self) -> str:
+        written = self._written
+        return f"last bookmark: {written.bookmark}" if written else "no state yet"
 
     def _fetched(self, windows: list[Window]) -> Iterable[tuple[Window, Iterator[bytes | bytearray]]]:
         if self.is_test:

@@ -45,7 +45,7 @@ class ActivityByYearStream(ActivityStream):
     selected_by_default = False
 
 
-STREAMS = (
+GRAIN_STREAMS = (
     ActivityByDayStream,
     ActivityByWeekStream,
     ActivityByMonthStream,

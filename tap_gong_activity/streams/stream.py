@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 from abc import abstractmethod
+from copy import copy
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
@@ -15,6 +17,7 @@ from singer_sdk.singerlib import RecordMessage, StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_gong_activity.base.errors import TapError
+from tap_gong_activity.base.stats import Wait
 from tap_gong_activity.singer.batches import BatchFiles
 
 if sys.version_info >= (3, 12):
@@ -23,7 +26,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     import msgspec
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
@@ -84,6 +87,35 @@ class GongStream(Stream):
             del page
             yield rows
             del rows
+
+    def _rows(
+        self,
+        read: Callable[[Iterator[bytes | bytearray]], Iterator[Sequence[msgspec.Struct]]],
+        pages: Iterator[bytes | bytearray],
+        part: str = "",
+    ) -> Any:  # noqa: ANN401 - pages of whatever rows `read` makes
+        """Yield a part's pages of rows, counted; an error says which stream and part it's about."""
+        try:
+            for rows in read(iter(partial(self._next_page, pages), None)):
+                self._tap.tally.add(rows=len(rows))
+                yield rows
+                # Or they'd stay in memory while the next page comes in.
+                del rows
+        except TapError as error:
+            where = f"{self.name}, {part}" if part else self.name
+            what = "; ".join(filter(None, [str(error).rstrip("."), self.describe_progress()]))
+            # A copy, as other streams may end with the same error.
+            located = copy(error)
+            located.args = (f"{where}: {what}.",)
+            raise located from None
+
+    def _next_page(self, pages: Iterator[bytes | bytearray]) -> bytes | bytearray | None:
+        with self._tap.tally.waiting(Wait.PAGE):
+            return next(pages, None)
+
+    def describe_progress(self) -> str:
+        """How far the stream has been written, for the message of an error; empty if there's nothing to say."""
+        return ""
 
     # RECORD messages
 

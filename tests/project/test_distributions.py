@@ -25,6 +25,7 @@ STREAMS = {
     "activity_by_month",
     "activity_by_quarter",
     "activity_by_year",
+    "users",
 }
 SUPPORTED_PYTHONS = [
     classifier.rpartition(" ")[2]

@@ -15,6 +15,7 @@ import pytest
 
 from tap_gong_activity.settings import PROPERTIES
 from tap_gong_activity.streams import STREAMS
+from tap_gong_activity.streams.grains import GRAIN_STREAMS
 
 if TYPE_CHECKING:
     from tap_gong_activity.streams.activity import ActivityStream
@@ -73,9 +74,10 @@ def test_streams_table_is_the_streams() -> None:
     assert table(("stream", "holds", "selected without a catalog"), *rows) in README
 
 
-def test_columns_table_is_the_schema() -> None:
+@pytest.mark.parametrize("file", ["activity.json", "users.json"])
+def test_columns_table_is_the_schema(file: str) -> None:
     """Every column stands in the README in its order, with its type and description."""
-    schema = json.loads((ROOT / "schemas" / "activity.json").read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "schemas" / file).read_text(encoding="utf-8"))
     rows = []
     for name, column in schema["properties"].items():
         types = column["type"] if isinstance(column["type"], list) else [column["type"]]
@@ -85,7 +87,7 @@ def test_columns_table_is_the_schema() -> None:
     assert table(("column", "type", "meaning"), *rows) in README
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", GRAIN_STREAMS)
 def test_key_and_replication_key_are_what_the_readme_says(stream: type[ActivityStream]) -> None:
     """The README names the key and the replication key that every stream has."""
     assert "key is `user_id`, `period_start_date`" in README

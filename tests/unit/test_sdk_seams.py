@@ -268,7 +268,7 @@ def test_a_catalogs_schema_that_lacks_a_column_is_kept_to() -> None:
     with tap_of() as tap:
         catalog = json.loads(tap.catalog_json_text)
     for entry in catalog["streams"]:
-        del entry["schema"]["properties"]["calls_as_host"]
+        entry["schema"]["properties"].pop("calls_as_host", None)
     with tap_of(catalog=catalog) as tap:
         stream = tap.streams["activity_by_day"]
         assert isinstance(stream, ActivityStream)

@@ -1,4 +1,4 @@
-"""The rows' schema: one file for all grains, which the tap announces as it stands there."""
+"""The rows' schemas: one file for all grains and one for users, which the tap announces as they stand there."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from support.taps import tap_of
 from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.singer.schemas import portable
 from tap_gong_activity.streams import STREAMS
+from tap_gong_activity.streams.grains import GRAIN_STREAMS
 
 FOLDER = Path(__file__).parents[3] / "schemas"
 NAMES = ["activity_by_day", "activity_by_week", "activity_by_month", "activity_by_quarter", "activity_by_year"]
 
 
 def test_there_is_a_stream_for_each_grain_and_one_schema_for_all() -> None:
-    """In the order of their lengths."""
+    """In the order of their lengths; users come last, so that they cost the others nothing."""
     with tap_of() as tap:
-        assert sorted(tap.streams) == sorted(NAMES)
-    assert [stream.grain for stream in STREAMS] == list(Grain)
-    assert {path.name for path in FOLDER.iterdir()} == {"activity.json"}
+        assert list(tap.streams)[-1] == "users"
+        assert sorted(tap.streams) == sorted([*NAMES, "users"])
+    assert [stream.grain for stream in GRAIN_STREAMS] == list(Grain)
+    assert [stream.name for stream in STREAMS] == [*NAMES, "users"]
+    assert {path.name for path in FOLDER.iterdir()} == {"activity.json", "users.json"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "users"])
 def test_a_stream_has_the_files_schema(name: str) -> None:
     """Properties, order and all."""
-    schema = json.loads((FOLDER / "activity.json").read_text())
+    schema = json.loads((FOLDER / ("users.json" if name == "users" else "activity.json")).read_text())
     with tap_of() as tap:
         found = tap.streams[name].schema
     assert found == schema

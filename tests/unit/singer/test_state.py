@@ -18,9 +18,9 @@ from support.taps import tap_of
 from tap_gong_activity.base.errors import StateError
 from tap_gong_activity.extract.plan import Written
 from tap_gong_activity.singer.state import check_state, set_written, written_of
-from tap_gong_activity.streams import STREAMS
+from tap_gong_activity.streams.grains import GRAIN_STREAMS
 
-NAMES = [stream.name for stream in STREAMS]
+NAMES = [stream.name for stream in GRAIN_STREAMS]
 
 
 def state_of(stream: str, **entry: Any) -> dict[str, Any]:  # noqa: ANN401 (whatever stands in the file)

@@ -1,0 +1,102 @@
+"""Gong's users as rows: who they are, whom they report to, and whether they still work there.
+
+The columns' types and meanings are in `schemas/users.json`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tap_gong_activity.extract.instants import in_utc, read_instant
+from tap_gong_activity.gong.responses import (
+    UnexpectedResponseError,
+    UserSettings,
+    describe_unknown_fields,
+    users_decoder,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_gong_activity.gong.responses import User
+
+
+class UserRow(msgspec.Struct, gc=False):
+    """A row, its fields the columns in their order; instants are UTC and end in `Z`."""
+
+    user_id: str
+    email_address: str | None
+    email_aliases: list[str] | None
+    first_name: str | None
+    last_name: str | None
+    title: str | None
+    manager_id: str | None
+    is_active: bool | None
+    created_at: str | None
+    web_conferences_recorded: bool | None
+    prevent_web_conference_recording: bool | None
+    telephony_calls_imported: bool | None
+    emails_imported: bool | None
+    prevent_email_import: bool | None
+    non_recorded_meetings_imported: bool | None
+    gong_connect_enabled: bool | None
+
+
+USER_COLUMNS = UserRow.__struct_fields__
+"""A row's columns, in order."""
+
+
+class UserRowReader:
+    """Reads rows out of pages of users.
+
+    Args:
+        warn: Takes a warning's kind and its sentence, and lets each kind pass once.
+        redact: Makes foreign text fit for a message.
+    """
+
+    def __init__(self, *, warn: Callable[[str, str], None], redact: Callable[[str], str]) -> None:
+        self._warn = warn
+        self._redact = redact
+        self._decoder = users_decoder()
+
+    def rows(self, pages: Iterator[bytes | bytearray]) -> Iterator[list[UserRow]]:
+        """The rows, a list for each page.
+
+        Raises:
+            UnexpectedResponseError: If a user has no ID.
+        """
+        return map(self._rows_of_page, pages)
+
+    def _rows_of_page(self, body: bytes | bytearray) -> list[UserRow]:
+        page, unknown_fields = self._decoder.decode(body)
+        if unknown_fields:
+            self._warn("unknown fields", describe_unknown_fields(unknown_fields, self._redact))
+        return [self._row(user) for user in page.users or ()]
+
+    def _row(self, user: User) -> UserRow:
+        if not user.id:
+            message = "Gong returned a user without id"
+            raise UnexpectedResponseError(message)
+        aliases = user.email_aliases
+        return UserRow(
+            user.id,
+            user.email_address,
+            None if aliases is None else [alias for alias in aliases if alias is not None],
+            user.first_name,
+            user.last_name,
+            user.title,
+            user.manager_id,
+            user.active,
+            self._created_at(user.created),
+            *msgspec.structs.astuple(user.settings or UserSettings()),
+        )
+
+    def _created_at(self, text: str | None) -> str | None:
+        instant = read_instant(text) if text else None
+        if text and instant is None:
+            self._warn(
+                "instant", f"Gong's created {self._redact(text)[:40]!r} isn't a valid time, so its instant stays null."
+            )
+        return in_utc(instant)
