@@ -54,7 +54,7 @@ def meaning_of(status: int, envelope: ErrorEnvelope | None) -> Meaning:
         status: The HTTP status.
         envelope: What Gong says with it, or None if the body isn't Gong's.
     """
-    if status == HTTPStatus.UNAUTHORIZED and envelope and any("permission" in e for e in envelope.errors or ()):
+    if status == HTTPStatus.UNAUTHORIZED and envelope and any("permission" in e.lower() for e in envelope.errors or ()):
         return MISSING_SCOPE
     if status == HTTPStatus.NOT_FOUND and envelope:
         return NOTHING_FOUND

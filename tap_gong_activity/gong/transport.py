@@ -132,20 +132,21 @@ class Transport:
             environment = self._session.merge_environment_settings(prepared.url, {}, True, None, None)  # noqa: FBT003 - its only form
             url, proxy = str(prepared.url), select_proxy(str(prepared.url), environment["proxies"])
             _check_proxy(proxy)
-            _check_ca_bundle(environment["verify"])
+            if url.startswith("https"):
+                _check_ca_bundle(environment["verify"])
             timeout = (self._limits.connect_timeout, self._limits.timeout)
             with self._adapter.send(prepared, timeout=timeout, **environment) as response:  # type: ignore[arg-type]
                 if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
                     raise FatalError(_proxy_refusal(proxy))
                 return self._read(prepared, response, max_bytes)
         except _TooManyBytesError:
-            message = f"The response of {origin(url)} is larger than {max_bytes:,} bytes, the most that is accepted"
+            message = f"The response of {origin(url)} has a head of more than {MAX_HEAD_BYTES:,} bytes: check api_url"
             raise GongError(message) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise self._failure(error, url, proxy) from None
 
     def _read(self, request: requests.PreparedRequest, response: requests.Response, max_bytes: int) -> Response:
-        body, is_truncated = bytearray(), False
+        body, is_truncated, is_too_large = bytearray(), False, False
         is_error = response.status_code != HTTPStatus.OK
         max_bytes = MAX_ERROR_BYTES if is_error else max_bytes
         bounds: _Bounds = response.raw.connection.bounds  # type: ignore[union-attr] # as the adapter makes it
@@ -155,9 +156,10 @@ class Transport:
             while len(body) <= max_bytes and (chunk := response.raw.read1(READ_BYTES, decode_content=True)):
                 body += chunk
                 bounds.seconds_left()
+            is_too_large = len(body) > max_bytes
         except _TooManyBytesError:
-            if not is_error:
-                raise
+            # Of more bytes than it can become.
+            is_too_large = True
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if not is_error:
                 if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
@@ -169,8 +171,11 @@ class Transport:
                 reason = f"The response of {origin(request.url)} {problem}"
                 raise RetryableError(reason, response.status_code) from None
             is_truncated = True
-        if len(body) > max_bytes and not is_error:
-            raise _TooManyBytesError
+        if is_too_large and not is_error:
+            message = (
+                f"The response of {origin(request.url)} is larger than {max_bytes:,} bytes, the most that is accepted"
+            )
+            raise GongError(message, response.status_code)
         return Response(request, response.status_code, response.headers, body, is_truncated)
 
     def _failure(self, error: Exception, url: str, proxy: str | None) -> GongError | RetryableError:

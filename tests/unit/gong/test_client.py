@@ -17,7 +17,7 @@ from support.raw_server import answering
 from support.sandbox_asking import LARGEST_ANSWER, asking
 
 from tap_gong_activity.base.cancellation import Cancellation, CancelledError
-from tap_gong_activity.base.errors import GongError
+from tap_gong_activity.base.errors import GongError, MissingScopeError
 from tap_gong_activity.gong.auth import bearer_credentials
 from tap_gong_activity.gong.failures import NothingFoundError
 from tap_gong_activity.gong.responses import UnexpectedResponseError
@@ -406,6 +406,38 @@ def test_no_message_repeats_a_secret_or_an_address(monkeypatch: pytest.MonkeyPat
             for secret in (ACCESS_KEY, ACCESS_KEY_SECRET, ENCODED_KEY, "someone"):
                 assert secret not in told
             assert "\n" not in found.failure()
+
+
+def test_a_trace_id_stands_in_for_an_envelope() -> None:
+    """Gong's support can look it up as well as a request id."""
+    trace = "4al018gzaztcr8nbukw"
+    with answering("500 Oops", b"<html>", x_traceid=trace) as url, asking(given={"api_url": url}) as found:
+        assert f"Gong returned 500 Internal Server Error (x-traceid {trace})" in found.failure()
+
+
+def test_a_missing_scope_is_an_error_of_its_own() -> None:
+    """Which doesn't refuse the requests of other streams, as a wrong key does."""
+    with asking("status=401,error=No Permission for 'api:users:read',at=1", "status=401,at=3") as found:
+        with pytest.raises(MissingScopeError, match="api:users:read"):
+            found.ask()
+        assert found.ask().body
+        assert "api_url" in found.failure()
+        found.failure()
+        assert len(found.requests) == 3
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_credentials_that_are_sent_unencrypted_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless nobody is on the way."""
+    with asking() as found:
+        assert found.ask().body
+        assert found.warnings == {}
+        monkeypatch.setenv("http_proxy", found.sandbox.url)
+        with asking(given={"api_url": "http://gong.invalid"}) as other:
+            assert other.ask().body
+        assert list(other.warnings.values()) == [
+            "The credentials are sent unencrypted, as api_url (http://gong.invalid) begins with http."
+        ]
 
 
 def test_no_message_repeats_a_body() -> None:
