@@ -10,11 +10,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.memory import compare_memory
-from bench.pace import compare_pace
+from bench.pace import compare_neighbors, compare_pace
 from bench.rows import compare_rows
 from bench.start import compare_start
 
-PARTS = {"start": compare_start, "rows": compare_rows, "memory": compare_memory, "pace": compare_pace}
+PARTS = {
+    "start": compare_start,
+    "rows": compare_rows,
+    "memory": compare_memory,
+    "pace": compare_pace,
+    "neighbors": compare_neighbors,
+}
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """A stand-in for Gong that answers at once, or as slowly and as strictly as it is told.
 
 `python -m bench.page_server` serves until its stdin is closed, and prints its port first and a line for each request:
-when it arrived, in seconds, and the status of its answer.
+when it arrived, in seconds, the status of its answer, and its path.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(arrived, HTTPStatus.OK, body)
 
     def _answer(self, arrived: float, status: HTTPStatus, body: bytes) -> None:
-        sys.stdout.write(f"{arrived:.4f} {status.value}\n")
+        sys.stdout.write(f"{arrived:.4f} {status.value} {self.path}\n")
         sys.stdout.flush()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -19,10 +19,12 @@ class Request(NamedTuple):
     Attributes:
         arrived: When it came, in seconds.
         status: The status of its answer.
+        path: The path it asked for.
     """
 
     arrived: float
     status: int
+    path: str
 
 
 class ServerProcess:
@@ -39,7 +41,8 @@ class ServerProcess:
     def requests(self) -> list[Request]:
         """End the server, and give what it was asked, in the order of its answers."""
         told, _ = self._process.communicate()
-        return [Request(float(arrived), int(status)) for arrived, status in map(str.split, told.splitlines())]
+        lines = map(str.split, told.splitlines())
+        return [Request(float(arrived), int(status), path) for arrived, status, path in lines]
 
 
 @contextmanager

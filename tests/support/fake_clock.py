@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gong_sandbox import HandClock
 
@@ -13,6 +13,8 @@ from tap_gong_activity.base.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 NOON = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
 """Noon in Los Angeles, on 12 March 2025."""
@@ -96,6 +98,16 @@ class SharedClock(Clock):
             for done in [threads.submit(do, work) for work in works]:
                 done.result()
 
+    def joined(self, threads: int) -> None:
+        """Count so many more threads, which have to call `left` at their ends."""
+        with self._changed:
+            self._running += threads
+
+    def left(self) -> None:
+        """Count the calling thread no more."""
+        with self._changed:
+            self._pause()
+
     def _pause(self) -> None:
         self._running -= 1
         if not self._running and self._wakes:
@@ -104,3 +116,25 @@ class SharedClock(Clock):
             self._running = self._wakes.count(self._now)
             self._wakes = [wake for wake in self._wakes if wake > self._now]
             self._changed.notify_all()
+
+
+class SharedCondition(threading.Condition):
+    """A condition whose waiting threads let a SharedClock's time pass."""
+
+    def __init__(self, clock: SharedClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._waiting = 0
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:  # noqa: ARG002 - of real time
+        while not (result := predicate()):
+            self._waiting += 1
+            self._clock.left()
+            self.wait()
+        return result
+
+    def notify_all(self) -> None:
+        # Here, as time would pass before they have woken.
+        self._clock.joined(self._waiting)
+        self._waiting = 0
+        super().notify_all()

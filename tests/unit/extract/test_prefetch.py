@@ -442,3 +442,23 @@ def test_the_window_being_written_is_the_most_urgent_then_the_next_until_all_hav
     in_time(run)
     assert [seen[index, page] for index in range(3) for page in (0, 1)] == [-1, -1, 1, 1, 2, 2]
     assert [seen[5, page] for page in (0, 1)] == [0, 0]
+
+
+def test_no_window_begins_while_much_is_waiting() -> None:
+    """It would stop halfway for want of room, until its cursor has expired."""
+    script = Script([1] * 20, size=1_000)
+
+    def run() -> None:
+        iterator = iter(
+            ReadAhead(script.windows, script, run=Cancellation(), parallel=2, max_uncompressed=10**6, max_waiting=4_000)
+        )
+        _, pages = next(iterator)
+        until(lambda: len(script.begun) >= 3)
+        threading.Event().wait(0.05)
+        # More than half of the room is taken by three pages, and another thread may have been about to begin.
+        assert len(script.begun) <= 4
+        assert len([*pages]) == 1
+        take_all(iterator, [])
+
+    in_time(run)
+    assert len(script.begun) == 20

@@ -1,0 +1,112 @@
+"""Threads, windows and limiter together, at three calls a second and a second for a response, in played time."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from support.fake_clock import SharedClock, SharedCondition
+
+from tap_gong_activity.base.cancellation import Cancellation
+from tap_gong_activity.extract.periods import Grain
+from tap_gong_activity.extract.prefetch import ReadAhead
+from tap_gong_activity.extract.windows import Window
+from tap_gong_activity.gong.rate_limit import RateLimiter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CALLS_PER_SECOND = 3
+LATENCY = 1.0
+FIRST_DAY = date(2025, 1, 1)
+
+
+class QuotaSpentError(Exception):
+    """The service refuses calls until tomorrow."""
+
+
+class PlayedReadAhead(ReadAhead):
+    """Fetches windows of so many pages from a service that has a quota, in played time.
+
+    Attributes:
+        sent: When each call left.
+        written: When the last page of each window was written.
+    """
+
+    def __init__(self, windows: int, pages: int, *, parallel: int = 6, quota: int = 10_000) -> None:
+        self.sent: list[float] = []
+        self.written: list[float] = []
+        self._clock = SharedClock()
+        self._limiter = RateLimiter(CALLS_PER_SECOND, self._clock)
+        self._pages = pages
+        self._quota = quota
+        days = [FIRST_DAY + timedelta(days=number) for number in range(windows)]
+        super().__init__(
+            [Window(Grain.DAY, day, day + timedelta(days=1)) for day in days],
+            self._request,
+            run=Cancellation(),
+            parallel=parallel,
+        )
+        self._changed = SharedCondition(self._clock)
+
+    def play(self) -> None:
+        """Write every window, or those before the quota is spent."""
+
+        def write() -> None:
+            self._clock.joined(self._parallel)
+            for _, pages in self:
+                list(pages)
+                self.written.append(self._clock.monotonic())
+
+        self._clock.run(write)
+
+    def _request(self, _window: Window) -> Iterator[bytes]:
+        for _ in range(self._pages):
+            self._limiter.acquire()
+            self.sent.append(self._clock.monotonic())
+            if len(self.sent) > self._quota:
+                raise QuotaSpentError
+            self._clock.wait(LATENCY)
+            self._limiter.succeeded()
+            yield b"a page"
+
+    def _work(self) -> None:
+        try:
+            super()._work()
+        finally:
+            self._clock.left()
+
+
+@pytest.mark.parametrize(("windows", "pages"), [(60, 1), (20, 3), (5, 12), (4, 15), (3, 20), (13, 5), (8, 8)])
+def test_any_shape_is_as_fast_as_the_limit(windows: int, pages: int) -> None:
+    """At most 5 % slower than three calls a second, and never more than those: no window is left to be read alone."""
+    ahead = PlayedReadAhead(windows, pages)
+    ahead.play()
+    assert len(ahead.sent) == windows * pages
+    assert ahead.sent[-1] - ahead.sent[0] <= 1.06 * (windows * pages - 1) / CALLS_PER_SECOND + 0.01
+    assert all(later - earlier > 1 for earlier, later in zip(ahead.sent, ahead.sent[3:], strict=False))
+
+
+@pytest.mark.parametrize(("windows", "pages"), [(20, 3), (5, 12), (8, 20)])
+def test_the_oldest_window_is_written_as_early_as_its_own_pages_allow(windows: int, pages: int) -> None:
+    """A page can't be requested before the one before has come, and then its request may wait for one slot."""
+    ahead = PlayedReadAhead(windows, pages)
+    ahead.play()
+    assert ahead.written[0] <= pages * LATENCY + (pages - 1) * 0.36
+    assert ahead.written[0] <= 1.2 * pages * LATENCY
+
+
+def test_a_quota_that_is_nearly_spent_completes_the_windows_that_it_can() -> None:
+    """The oldest first, so that the bookmark moves: of eight windows of ten pages, half the calls complete three."""
+    ahead = PlayedReadAhead(8, 10, quota=40)
+    with pytest.raises(QuotaSpentError):
+        ahead.play()
+    assert len(ahead.written) == 3
+
+
+def test_one_thread_alone_keeps_going() -> None:
+    """At a call after each response."""
+    ahead = PlayedReadAhead(3, 4, parallel=1)
+    ahead.play()
+    assert ahead.written == pytest.approx([4.0, 8.0, 12.0])
