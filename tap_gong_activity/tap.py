@@ -24,6 +24,7 @@ from tap_gong_activity.environment import load_dotenv_file, settings_in_environm
 from tap_gong_activity.extract.windows import company_today
 from tap_gong_activity.gong.auth import access_key_credentials, bearer_credentials
 from tap_gong_activity.gong.client import ClientOptions, GongClient
+from tap_gong_activity.gong.oauth import OAuthCredentials
 from tap_gong_activity.gong.paging import PageReader
 from tap_gong_activity.gong.rate_limit import RateLimiter
 from tap_gong_activity.gong.retries import Retries
@@ -195,9 +196,6 @@ class TapGongActivity(Tap):
     def _credentials(self) -> Credentials:
         settings = self.settings
         if settings.oauth_token_file is not None:
-            # Only where it is used: filelock takes as long to import as everything else of the tap's own.
-            from tap_gong_activity.gong.oauth import OAuthCredentials  # noqa: PLC0415
-
             return OAuthCredentials(
                 settings.oauth_token_file,
                 api_url=settings.api_url,
@@ -206,6 +204,7 @@ class TapGongActivity(Tap):
                 request_timeout=settings.request_timeout,
                 clock=self.clock,
                 retries=self._retries(),
+                log=self.logger.warning,
             )
         if settings.access_token is not None:
             return bearer_credentials(settings.access_token)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import HandClock, Sandbox
-from support.played_runs import NOON, assert_ended_well, assert_failed, company, gong, run, settings_for
+from support.played_runs import NOON, Run, assert_ended_well, assert_failed, company, gong, run, settings_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +19,27 @@ if TYPE_CHECKING:
 KEYLESS: dict[str, Any] = {"access_key": None, "access_key_secret": None, "start_date": "2025-01-01"}
 
 KILLED_TAP = """
-import os, sys
-from tap_gong_activity.gong.oauth import OAuthCredentials
-setattr(OAuthCredentials, sys.argv.pop(1), lambda *_: os._exit(9))
-from tap_gong_activity.cli import CommandLine
-CommandLine.cli()
+import os, sys, time
+from tap_gong_activity.__main__ import main
+from tap_gong_activity.gong import oauth
+step, number = sys.argv.pop(1), int(sys.argv.pop(1))
+owner = oauth.TokenFile if hasattr(oauth.TokenFile, step) else oauth.OAuthCredentials
+original = getattr(owner, step)
+def killed(*arguments):
+    os.kill(os.getpid(), number)
+    time.sleep(0.3)
+    return original(*arguments)
+setattr(owner, step, killed)
+main()
 """
+
+STEPS = {
+    "prove_room": [200],  # before the request, and before anything has been written
+    "_renewed": [200, 400],  # Gong has answered
+    "write": [200, 400],  # and the response has been understood
+    "_use": [200],  # the new token is on disk
+}
+"""Steps of a refresh, and what the token endpoint answers to a run that is killed right before one, and to the next."""
 
 
 def token_file(sandbox: Sandbox, folder: Path) -> str:
@@ -57,7 +74,8 @@ def test_a_night_of_short_lived_tokens_loses_no_row(tmp_path: Path) -> None:
 
     assert_ended_well(night)
     assert night.keyed == with_a_key.keyed
-    asked = [record for record in sandbox.requests if "oauth2" not in record.path]
+    # A token may expire while a request waits for its turn; then it's refused and sent again.
+    asked = [record for record in sandbox.requests if "oauth2" not in record.path and record.status != 401]
     assert len(asked) == len(sandbox_for_keys.requests)
     assert set(refreshes(sandbox)) == {200}
     assert len(asked) / 6 <= len(refreshes(sandbox)) <= len(asked) / 3
@@ -89,30 +107,60 @@ def test_two_runs_at_once_share_one_file(tmp_path: Path) -> None:
     assert set(refreshes(sandbox)) == {200}
 
 
-@pytest.mark.parametrize(
-    ("step", "is_saved"),
-    [
-        ("_ask", True),  # before the request
-        ("_write_file", False),  # after it: Gong alone knows the next token, as no client can prevent
-        ("_rename", True),  # after the next token is on disk
-        ("_use", True),  # after it has its name
-    ],
-)
-def test_a_kill_at_a_step_of_a_refresh(step: str, tmp_path: Path, *, is_saved: bool) -> None:
-    """The next run goes on from what is on disk; where that is too old, it says what to do."""
-    with gong() as sandbox:
-        path = token_file(sandbox, tmp_path)
-        config = tmp_path / "config.json"
-        config.write_text(json.dumps(settings_for(sandbox, oauth_token_file=path, **KEYLESS)))
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLED_TAP, step, "--config", str(config)], check=False, capture_output=True
-        )
-        again = run(sandbox, oauth_token_file=path, **KEYLESS)
+def killed_run(sandbox: Sandbox, folder: Path, step: str, number: signal.Signals, **settings: Any) -> tuple[Run, Run]:  # noqa: ANN401 - those of the tap
+    """Run the tap with a signal right before a step of its refresh, and then again."""
+    path = token_file(sandbox, folder)
+    config = folder / "config.json"
+    given = {**KEYLESS, "request_timeout": 60, "oauth_token_file": path, **settings}
+    config.write_text(json.dumps(settings_for(sandbox, **given)))
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_TAP, step, str(int(number)), "--config", str(config)],
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    return Run(killed.returncode, killed.stdout, killed.stderr.decode()), run(sandbox, **given)
 
-    assert killed.returncode == 9
-    if is_saved:
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_sigkill_loses_the_token_only_between_the_response_and_the_disk(step: str, tmp_path: Path) -> None:
+    """As no client can prevent; then the next run says what to do."""
+    with gong() as sandbox:
+        killed, again = killed_run(sandbox, tmp_path, step, signal.SIGKILL)
+    assert killed.status == -signal.SIGKILL
+    assert refreshes(sandbox) == STEPS[step]
+    if refreshes(sandbox)[-1] == 200:
         assert_ended_well(again)
-        assert refreshes(sandbox) == [200]
     else:
         assert "authorize the app in Gong again" in assert_failed(again)
-        assert refreshes(sandbox) == [200, 400]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("periods_per_window", [90, 5], ids=["one window", "many windows"])
+def test_a_signal_never_loses_the_token(
+    step: str, number: signal.Signals, status: int, periods_per_window: int, tmp_path: Path
+) -> None:
+    """Whichever thread refreshes it, and on any Python."""
+    with gong() as sandbox:
+        killed, again = killed_run(sandbox, tmp_path, step, number, periods_per_window=periods_per_window)
+    assert number.name in assert_failed(killed, status)
+    assert_ended_well(again)
+    assert refreshes(sandbox) == [200]
+
+
+def test_a_signal_waits_for_a_token_endpoint_for_request_timeout_at_most(tmp_path: Path) -> None:
+    """Also where it never responds; the token may have been spent by then."""
+    with gong(faults=["hang,on=token"]) as sandbox:
+        path, config = token_file(sandbox, tmp_path), tmp_path / "config.json"
+        config.write_text(
+            json.dumps(settings_for(sandbox, **{**KEYLESS, "oauth_token_file": path, "request_timeout": 2}))
+        )
+        command = [sys.executable, "-m", "tap_gong_activity", "--config", str(config)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as tap:
+            while not refreshes(sandbox) and tap.poll() is None:
+                time.sleep(0.01)
+            tap.terminate()
+            began = time.monotonic()
+            assert tap.wait(30) == 143
+    assert time.monotonic() - began < 10

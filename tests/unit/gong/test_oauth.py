@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
+import resource
 import socket
 import threading
 from base64 import b64encode
@@ -15,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import requests
-from filelock import FileLock
 from gong_sandbox import Fault, Mutation, Sandbox
 from support.fake_clock import FakeClock
 from support.given_settings import settings_of
@@ -27,9 +28,10 @@ from tap_gong_activity.base.errors import GongError, TapError
 from tap_gong_activity.base.stats import Tally
 from tap_gong_activity.gong import oauth
 from tap_gong_activity.gong.oauth import OAuthCredentials
+from tap_gong_activity.gong.token_file import ROOM_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from support.sandbox_asking import Asking
@@ -74,7 +76,9 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def oauth_credentials(path: Path, settings: Settings, clock: FakeClock, retries: Retries) -> OAuthCredentials:
+def oauth_credentials(
+    path: Path, settings: Settings, clock: FakeClock, retries: Retries, log: Callable[[str], None] = lambda _: None
+) -> OAuthCredentials:
     """Credentials with these settings."""
     return OAuthCredentials(
         path,
@@ -84,6 +88,7 @@ def oauth_credentials(path: Path, settings: Settings, clock: FakeClock, retries:
         request_timeout=settings.request_timeout,
         clock=clock,
         retries=retries,
+        log=log,
     )
 
 
@@ -170,10 +175,7 @@ def test_the_file_stays_its_owners_alone(path: Path) -> None:
             signed(credentials_of(path, sandbox.url))
     finally:
         os.umask(mask)
-    assert {found.name: found.stat().st_mode & 0o777 for found in path.parent.iterdir()} == {
-        "tokens.json": 0o600,
-        "tokens.json.lock": 0o600,
-    }
+    assert {found.name: found.stat().st_mode & 0o777 for found in path.parent.iterdir()} == {"tokens.json": 0o600}
     assert read(path)["note"] == "of the data team"
 
 
@@ -339,7 +341,8 @@ class EndingClock(FakeClock):
 
 def test_the_end_of_the_run_ends_the_wait_for_another_runs_refresh(path: Path) -> None:
     """However long that one holds the lock."""
-    with serving(path) as sandbox, FileLock(path.with_name(f"{path.name}.lock")):
+    with serving(path) as sandbox, path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
         credentials = credentials_of(path, sandbox.url, EndingClock())
         with pytest.raises(CancelledError):
             signed(credentials)
@@ -363,15 +366,63 @@ def test_another_answer_ends_the_run(path: Path, fault: str) -> None:
         assert len(sandbox.requests) == 1
 
 
-@pytest.mark.parametrize("missing", ["access_token", "refresh_token"])
-@pytest.mark.parametrize("value", [None, ""])
-def test_an_answer_without_a_token_changes_nothing(path: Path, missing: str, value: str | None) -> None:
+@pytest.mark.parametrize("value", [None, "", 5])
+def test_a_response_without_a_refresh_token_changes_nothing(path: Path, value: object) -> None:
     """What is on disk stays, for whoever looks into it."""
     write(path)
-    answer = json.dumps({"access_token": "a", "refresh_token": "b", missing: value}).encode()
+    answer = json.dumps({"access_token": "a", "refresh_token": value}).encode()
     with answering("200 OK", answer) as url:
-        assert "no access_token or no refresh_token" in refusal(credentials_of(path, url))
+        assert "its response has no refresh_token" in refusal(credentials_of(path, url))
     assert read(path)["refresh_token"] == "refresh-token"
+
+
+@pytest.mark.parametrize("token", [None, "", 5, "line\nbreak", "non-äscii", "\ud800"])
+def test_a_refresh_token_is_stored_although_the_access_token_is_unusable(
+    path: Path, caplog: pytest.LogCaptureFixture, token: object
+) -> None:
+    """The run ends with a sentence that doesn't repeat it, and the next run goes on."""
+    write(path)
+    with answering("200 OK", json.dumps({"access_token": token, "refresh_token": "next"}).encode()) as url:
+        text = refusal(credentials_of(path, url))
+    assert "no access_token that can be sent in a header" in text
+    assert not (isinstance(token, str) and len(token) > 1 and token in text + caplog.text)
+    assert read(path)["refresh_token"] == "next"
+    with answering("200 OK", b'{"access_token": "good", "refresh_token": "third"}') as url:
+        assert signed(credentials_of(path, url)) == "good"
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        b'"expires_in": "soon"',
+        b'"expires_in": 1e999',
+        b'"expires_in": NaN',
+        b'"expires_in": {}, "api_base_url_for_customer": 5',
+        b'"api_base_url_for_customer": "http://[::1"',
+        b'"odd": ' + b"[" * 5_000 + b"]" * 5_000,
+        b'"odd": ' + b"9" * 5_000,
+        b'"odd": "\xff\xfe"',
+        b"odd: nothing that JSON allows",
+    ],
+    ids=lambda around: repr(around[:30]),
+)
+def test_whatever_is_odd_around_the_tokens_is_ignored(path: Path, around: bytes) -> None:
+    """The old refresh token is gone, so nothing may keep the new one from the disk."""
+    write(path)
+    answer = b'{%s, "access_token": "new", "refresh_token": "ne\\u0078t"}' % around
+    with answering("200 OK", answer) as url:
+        credentials = credentials_of(path, url, api_url=url)
+        assert signed(credentials) == "new"
+        assert signed(credentials) == "new"
+    assert read(path)["refresh_token"] == "next"
+    assert read(path)["expires_at"] == "2025-03-13T20:00:00Z"
+
+
+def test_a_response_is_bounded(path: Path) -> None:
+    """A token endpoint that sends a gigabyte isn't Gong's."""
+    write(path)
+    with answering("200 OK", b" " * 2_000_000) as url:
+        assert "larger than" in refusal(credentials_of(path, url))
 
 
 @pytest.mark.parametrize(
@@ -447,7 +498,8 @@ def test_a_host_that_only_looks_like_gongs_is_not_gongs(path: Path, monkeypatch:
         patch.setattr(socket, "getaddrinfo", no_such_host)
         for url in ("http://notgong.io.invalid", "http://gong.io.invalid", "http://evil..invalid"):
             text = refusal(credentials_of(path, url, max_retries=0))
-            assert f"The OAuth token endpoint {url} gave no answer" in text
+            assert text.startswith("OAuth token refresh: ")
+            assert url in text
 
 
 # The file
@@ -484,64 +536,119 @@ def test_a_file_that_is_no_object_is_told(path: Path, content: bytes) -> None:
     path.touch(mode=0o600)
     path.write_bytes(content)
     text = refusal(credentials_of(path, "http://127.0.0.1:1"))
-    assert f"The OAuth token file {path} is no JSON object" in text
+    assert f"The OAuth token file {path} isn't a JSON object" in text
     assert "hunter2" not in text
 
 
 def test_a_file_that_is_not_there_is_told(path: Path) -> None:
     """With its path."""
-    assert f"The OAuth token file {path} can't be read (No such file or directory)" in refusal(
-        credentials_of(path, "http://127.0.0.1:1")
+    assert (
+        f"The OAuth token file {path} can't be opened for reading and writing (No such file or directory)"
+        in refusal(credentials_of(path, "http://127.0.0.1:1"))
     )
 
 
-def test_a_folder_that_cannot_be_written_is_told(path: Path) -> None:
-    """Before the refresh token is used up; a folder in the lock's place stands for it."""
+@pytest.mark.parametrize("content", [b"  ", b"\xff{}", b"[" * 100_000])
+def test_a_file_that_is_no_json_is_told_whatever_it_holds(path: Path, content: bytes) -> None:
+    """Also where its nesting is too deep to parse."""
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    assert "isn't a JSON object" in refusal(credentials_of(path, "http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("token", [5, "line\nbreak", "", None])
+def test_an_unusable_access_token_in_the_file_is_refreshed(path: Path, token: object) -> None:
+    """However long it would be valid."""
     with serving(path) as sandbox:
-        path.with_name("tokens.json.lock").mkdir()
-        assert "can't be kept current" in refusal(credentials_of(path, sandbox.url))
+        write(path, sandbox, access_token=token, expires_at="2999-01-01T00:00:00Z")
+        assert sandbox.tokens.is_valid(signed(credentials_of(path, sandbox.url)))
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, which fails as a full disk does."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("size", [0, 100, 4_096, ROOM_BYTES])
+def test_a_full_disk_is_noticed_before_the_token_is_spent(path: Path, size: int) -> None:
+    """The file stays what it was, so that the next run can go on."""
+    with serving(path) as sandbox:
+        before = read(path)
+        with full_disk(size):
+            assert "can't be updated (File too large)" in refusal(credentials_of(path, sandbox.url))
         assert sandbox.requests == []
+        assert read(path) == before
+        assert signed(credentials_of(path, sandbox.url))
 
 
-# What a kill leaves
+def test_what_has_been_proven_is_enough_for_the_next_tokens(path: Path) -> None:
+    """A file that is as large as it may ever become is overwritten in place, night by night."""
+    write(path)
+    tokens = {"access_token": "a" * 7_000, "refresh_token": "r" * 7_000}
+    sizes = set()
+    for _ in range(3):
+        with answering("200 OK", json.dumps({**tokens, "expires_in": 0}).encode()) as url:
+            assert signed(credentials_of(path, url)) == tokens["access_token"]
+        assert read(path)["refresh_token"] == tokens["refresh_token"]
+        sizes.add(path.stat().st_size)
+    assert max(sizes) < 4 * ROOM_BYTES
 
 
-def age(path: Path, seconds: float) -> None:
-    """Make a file older."""
-    then = path.stat().st_mtime - seconds
-    os.utime(path, (then, then))
-
-
-def test_a_file_that_was_written_but_not_renamed_is_taken_up(path: Path) -> None:
-    """The token in the other one has been used."""
+def test_no_other_file_is_made(path: Path) -> None:
+    """As the file may be the only one of its folder that is mounted; it also stays the same file."""
     with serving(path) as sandbox:
-        write(path.with_name("tokens.json.next"), sandbox)
+        number = path.stat().st_ino
+        path.parent.chmod(0o500)
+        try:
+            assert signed(credentials_of(path, sandbox.url))
+        finally:
+            path.parent.chmod(0o700)
+        assert path.stat().st_ino == number
+        assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_wait_for_another_process_is_announced_once(path: Path) -> None:
+    """After ten seconds; the refresh follows as soon as the lock is free."""
+    clock, log = FakeClock(), list[str]()
+    with serving(path) as sandbox, path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        said_at: list[float] = []
+
+        def on_wait(_: float) -> None:
+            said_at.append(len(log))
+            if len(clock.waits) > 300:
+                fcntl.flock(other, fcntl.LOCK_UN)
+
+        clock.on_wait = on_wait
+        settings = settings_of(**{**NO_KEY, "oauth_token_file": str(path), "api_url": sandbox.url})
+        retries = retries_of(settings, clock=clock, tally=Tally(), log=log.append)
+        assert signed(oauth_credentials(path, settings, clock, retries, log.append))
+    assert log == [f"Waiting for another process to release the OAuth token file {path}"]
+    assert 95 <= said_at.index(1) <= 105
+
+
+def test_a_file_that_was_replaced_while_it_was_waited_for_is_read_anew(path: Path) -> None:
+    """Another tool may store its tokens by a rename, and the old file's are spent then."""
+    clock = FakeClock()
+    with serving(path) as sandbox, path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def replace(_: float) -> None:
+            new = path.with_name("new.json")
+            write(new, sandbox)
+            new.rename(path)
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+        clock.on_wait = replace
         write(path, sandbox, refresh_token="used-before")
-        age(path, 60)
-        assert signed(credentials_of(path, sandbox.url))
+        assert signed(credentials_of(path, sandbox.url, clock))
         assert refreshes(sandbox) == [200]
-        assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
-        assert not path.with_name("tokens.json.next").exists()
-
-
-def test_a_file_that_was_left_before_the_app_was_authorized_again_is_ignored(path: Path) -> None:
-    """The newer one is the user's."""
-    with serving(path) as sandbox:
-        write(path.with_name("tokens.json.next"), sandbox, refresh_token="used-before")
-        age(path.with_name("tokens.json.next"), 60)
-        assert signed(credentials_of(path, sandbox.url))
-        assert refreshes(sandbox) == [200]
-        assert not path.with_name("tokens.json.next").exists()
-
-
-@pytest.mark.parametrize("content", ["", "{", '{"refresh_token": "abc', "[]", "null"])
-def test_a_file_that_was_not_written_whole_is_removed(path: Path, content: str) -> None:
-    """The other one's token has then been used in vain only if the kill came in between, which the next run tells."""
-    with serving(path) as sandbox:
-        age(path, 60)
-        path.with_name("tokens.json.next").write_text(content)
-        assert signed(credentials_of(path, sandbox.url))
-        assert not path.with_name("tokens.json.next").exists()
         assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
 
 
