@@ -1,42 +1,165 @@
-"""A picture of the loaded weeks."""
+"""A picture of the loaded weeks: calls, coaching, and who receives feedback on how many of their calls."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from datetime import date, timedelta
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
-from plotly import graph_objects  # type: ignore[import-untyped] # plotly brings no types
+from plotly.graph_objects import Bar, Figure, Scatter  # type: ignore[import-untyped] # plotly brings no types
+from plotly.subplots import make_subplots  # type: ignore[import-untyped] # likewise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from loads import Row
 
-SHOWN = {
-    "calls_as_host": "Calls hosted",
-    "calls_attended": "Calls attended",
-    "others_calls_listened_to": "Others' calls listened to",
-    "calls_comments_given": "Calls commented on",
-    "calls_gave_feedback": "Feedback given",
+CALLS = {"calls_as_host": ("hosted", "#0b5563"), "calls_attended": ("attended", "#5fa8a0")}
+COACHING = {
+    "calls_gave_feedback": ("feedback given", "#b4450e"),
+    "calls_comments_given": ("calls commented on", "#e0912f"),
+    "calls_scorecards_filled": ("scorecards filled in", "#8a6a9e"),
 }
+REPRESENTATIVES = 12
+PAPER, INK, QUIET, SHADE = "#fbfaf6", "#26313a", "#7b858c", "#ece8dc"
+#: When a company is known to be quiet: month and day of the first day, of the last day, and why.
+QUIET_TIMES = (((5, 1), (5, 1), "1 May"), ((8, 1), (8, 31), "summer vacation"), ((12, 22), (12, 31), "end of year"))
 
 
 def draw(weeks: Iterable[Row], path: Path) -> None:
-    """Draw the company's activity by week into a page that opens in a browser, without a network too."""
+    """Draw a company's weeks into a page that opens in a browser, also without a network."""
+    figure(weeks).write_html(path, include_plotlyjs=True)
+
+
+def figure(weeks: Iterable[Row]) -> Figure:
+    """Draw calls and coaching by week, each on a scale of its own, and representatives by the feedback they receive."""
     rows = list(weeks)
+    drawn = make_subplots(
+        rows=2,
+        cols=2,
+        specs=[[{}, {"rowspan": 2}], [{}, None]],
+        column_widths=[0.62, 0.38],
+        horizontal_spacing=0.2,
+        vertical_spacing=0.14,
+        subplot_titles=[
+            "<b>Calls</b> per week",
+            "<b>Calls with feedback received</b>, per 100 calls hosted",
+            "<b>Coaching</b> per week, in calls",
+        ],
+    )
+    for place, counters in ((1, CALLS), (2, COACHING)):
+        _draw_weeks(drawn, rows, counters, place)
+    _draw_representatives(drawn, rows)
+    drawn.update_layout(
+        title={
+            "text": "<b>Gong activity by week</b> of a company of invented people (invented data, from gong-sandbox)",
+            "x": 0.02,
+            "font_size": 19,
+        },
+        font={"family": "Georgia, 'Liberation Serif', serif", "color": INK, "size": 13},
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
+        margin={"l": 60, "r": 40, "t": 100, "b": 60},
+        hovermode="x unified",
+        showlegend=False,
+    )
+    drawn.update_annotations(selector={"yref": "paper"}, font_size=15)
+    return drawn
+
+
+def _draw_weeks(drawn: Figure, rows: list[Row], counters: Mapping[str, tuple[str, str]], place: int) -> None:
+    """Draw one line per counter, named at its end, over shaded weeks in which little happens."""
     mondays = sorted({row["period_start_date"] for row in rows})
-    figure = graph_objects.Figure()
-    for counter, label in SHOWN.items():
-        totals = dict.fromkeys(mondays, 0)
+    for counter, (label, color) in counters.items():
+        totals: Counter[str] = Counter()
         for row in rows:
             totals[row["period_start_date"]] += int(row[counter] or 0)
-        figure.add_scatter(x=mondays, y=list(totals.values()), name=label, mode="lines+markers")
-    figure.update_layout(
-        title="Activity by week, all users",
-        xaxis_title="Week that starts on",
-        yaxis_title="Calls",
-        yaxis_rangemode="tozero",
-        hovermode="x unified",
-        template="plotly_white",
+        values = [totals[monday] for monday in mondays]
+        drawn.add_trace(Scatter(x=mondays, y=values, name=label, line={"color": color, "width": 2.2}), row=place, col=1)
+        # The end of a line can dip; its name is placed by what is usual.
+        drawn.add_annotation(
+            x=mondays[-1],
+            y=median(values[-6:]),
+            text=label,
+            font={"color": color},
+            showarrow=False,
+            xanchor="left",
+            xshift=6,
+            row=place,
+            col=1,
+        )
+    for first, after, reason in _quiet_times(date.fromisoformat(mondays[0]), date.fromisoformat(mondays[-1])):
+        drawn.add_vrect(x0=first, x1=after, fillcolor=SHADE, line_width=0, layer="below", row=place, col=1)
+        if place == 1:
+            drawn.add_annotation(
+                x=first,
+                y=1.0,
+                yref="y domain",
+                text=reason,
+                showarrow=False,
+                xanchor="left",
+                yanchor="bottom",
+                font={"color": QUIET, "size": 11},
+                row=1,
+                col=1,
+            )
+    drawn.update_yaxes(rangemode="tozero", gridcolor="#e4e0d4", zeroline=False, row=place, col=1)
+    drawn.update_xaxes(showgrid=False, ticks="outside", tickcolor=QUIET, tickformat="%b<br>%Y", row=place, col=1)
+
+
+def _quiet_times(first_week: date, last_week: date) -> Iterable[tuple[date, date, str]]:
+    """Return the Mondays around each quiet time, and why it's quiet."""
+    for year in range(first_week.year, last_week.year + 1):
+        for (*first,), (*last,), reason in QUIET_TIMES:
+            start, end = date(year, *first), date(year, *last)
+            monday = start - timedelta(days=start.weekday())
+            last_monday = end - timedelta(days=end.weekday())
+            if first_week <= monday and last_monday <= last_week:
+                half = timedelta(days=3, hours=12)
+                yield monday - half, last_monday + half, reason
+
+
+def _draw_representatives(drawn: Figure, rows: list[Row]) -> None:
+    """Draw a bar for each of the busiest hosts, whoever receives most feedback on top."""
+    totals: dict[str, Counter[str]] = {}
+    for row in rows:
+        name = (row["user_email_address"] or row["user_id"]).partition("@")[0]
+        counters = {counter: int(row[counter] or 0) for counter in ("calls_as_host", "calls_received_feedback")}
+        totals.setdefault(name, Counter()).update(counters)
+    busiest = sorted(totals, key=lambda name: (-totals[name]["calls_as_host"], name))[:REPRESENTATIVES]
+    shares: dict[str, float] = {
+        name: 100 * totals[name]["calls_received_feedback"] / totals[name]["calls_as_host"]
+        for name in busiest
+        if totals[name]["calls_as_host"]
+    }
+    ranked: list[Any] = sorted(shares, key=lambda name: (shares[name], name))
+    drawn.add_trace(
+        Bar(
+            x=[shares[name] for name in ranked],
+            y=ranked,
+            orientation="h",
+            marker_color="#c8793a",
+            text=[f"{shares[name]:.1f} of {totals[name]['calls_as_host']:,} calls" for name in ranked],
+            texttemplate="%{x:.1f}",
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{text}<extra></extra>",
+        ),
+        row=1,
+        col=2,
     )
-    figure.write_html(path, include_plotlyjs=True)
+    drawn.update_xaxes(showgrid=False, showticklabels=False, zeroline=False, row=1, col=2)
+    drawn.update_yaxes(ticksuffix="  ", row=1, col=2)
+    drawn.add_annotation(
+        text=f"the {len(ranked)} who hosted most calls",
+        showarrow=False,
+        font={"color": QUIET, "size": 12},
+        xref="x2 domain",
+        yref="y2 domain",
+        x=0,
+        y=-0.04,
+        xanchor="left",
+        yanchor="top",
+    )

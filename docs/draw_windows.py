@@ -18,8 +18,10 @@ LEFT, DAY_WIDTH = 96, 11.8
 INK, QUIET, BLUE, LIGHT, ORANGE, RED = "#1f2937", "#6b7280", "#2563eb", "#dbeafe", "#d97706", "#dc2626"
 
 CAPTION = (
-    "Each box is one request (and its further pages), cut where weeks begin. STATE moves the bookmark",
-    "when a window has been written; the dashed week is left out, or read with include_open_period.",
+    f"Example: weeks, periods_per_window {PERIODS_PER_WINDOW}, lookback_days {LOOKBACK_DAYS}, start_date {START_DATE},"
+    f" runs on {TODAY} and {NEXT_TODAY}.\n"
+    "A box is a request and its further pages; it and each of its parts begin on a Monday. After a window, STATE\n"
+    "moves the bookmark to its end. The week that hasn't ended is skipped, or read with include_open_period."
 )
 
 FIRST_MONDAY = Grain.WEEK.period_start(START_DATE)
@@ -35,20 +37,22 @@ def text(left: float, top: float, words: str, *, fill: str = INK, anchor: str = 
     return f'<text x="{left:.1f}" y="{top}" fill="{fill}" text-anchor="{anchor}" font-weight="{weight}">{words}</text>'
 
 
-def line(
-    left: float, top: float, right: float, bottom: float, ink: str, *, dashes: str = "", arrow: bool = False
-) -> str:
+def line(left: float, top: float, right: float, bottom: float, ink: str, *, arrow: bool = False) -> str:
     """A line, perhaps with an arrow at its end."""
-    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-    head = ' marker-end="url(#arrow)"' if arrow else ""
+    head = f' marker-end="url(#arrow-{ink[1:]})"' if arrow else ""
+    return f'<line x1="{left:.1f}" y1="{top}" x2="{right:.1f}" y2="{bottom}" stroke="{ink}" stroke-width="1.5"{head}/>'
+
+
+def arrow_head(ink: str) -> str:
+    """The end of a line of one color."""
     return (
-        f'<line x1="{left:.1f}" y1="{top}" x2="{right:.1f}" y2="{bottom}" stroke="{ink}" stroke-width="1.5"'
-        f"{dashed}{head}/>"
+        f'<marker id="arrow-{ink[1:]}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"'
+        f' orient="auto"><path d="M0 0 8 4 0 8z" fill="{ink}"/></marker>'
     )
 
 
 def bar(window: Window, top: int, label: str) -> list[str]:
-    """A window as a box, with a thin line between its periods."""
+    """A window as a box, with a thin line between its periods and its label above."""
     left, right = across(window.start), across(window.end)
     fill, ink, dashes = (LIGHT, BLUE, "") if window.is_complete else ("none", ORANGE, ' stroke-dasharray="5 4"')
     box = (
@@ -56,7 +60,7 @@ def bar(window: Window, top: int, label: str) -> list[str]:
         f' stroke-width="1.5"{dashes}/>'
     )
     between = [line(across(start), top + 4, across(start), top + 30, "#93c5fd") for start in list(window.periods())[1:]]
-    return [box, *between, text((left + right) / 2, top + 22, label, fill=ink, weight=600)]
+    return [box, *between, text((left + right) / 2, top - 9, label, fill=ink, weight=600)]
 
 
 def run(top: int, name: str, start: date, today: date) -> list[str]:
@@ -70,10 +74,10 @@ def run(top: int, name: str, start: date, today: date) -> list[str]:
     bookmark, now = across(windows[-1].start), across(today)
     return [
         *drawn,
-        line(bookmark, top - 10, bookmark, top + 52, BLUE),
-        text(bookmark - 5, top + 64, "bookmark", fill=BLUE, weight=600),
-        line(now, top - 10, now, top + 52, RED),
-        text(now + 5, top + 64, "today", fill=RED, weight=600, anchor="start"),
+        line(bookmark, top, bookmark, top + 50, BLUE),
+        text(bookmark + 4, top + 64, "bookmark", fill=BLUE, weight=600, anchor="end"),
+        line(now, top, now, top + 50, RED),
+        text(now - 4, top + 64, "today", fill=RED, weight=600, anchor="start"),
     ]
 
 
@@ -83,27 +87,28 @@ def drawing() -> str:
     start = first_day(Grain.WEEK, START_DATE, bookmark, LOOKBACK_DAYS)
     mondays = [FIRST_MONDAY + timedelta(weeks=week) for week in range(10)]
     parts = [
-        *(text(across(monday), 30, f"{monday:%d %b}", fill=QUIET) for monday in mondays),
-        *(line(across(monday), 36, across(monday), 236, "#e5e7eb") for monday in mondays),
-        *run(66, "first run", FIRST_MONDAY, TODAY),
-        line(across(START_DATE), 126, across(START_DATE), 106, INK, arrow=True),
-        text(across(START_DATE), 138, "start_date", weight=600),
-        *run(176, "next run", start, NEXT_TODAY),
-        line(across(bookmark), 158, across(start) + 2, 158, BLUE, arrow=True),
-        text((across(bookmark) + across(start)) / 2, 152, "lookback", fill=BLUE),
-        text(16, 264, CAPTION[0], fill=QUIET, anchor="start"),
-        text(16, 282, CAPTION[1], fill=QUIET, anchor="start"),
+        *(text(across(monday), 26, f"{monday:%d %b}", fill=QUIET) for monday in mondays),
+        *(line(across(monday), 32, across(monday), 40, "#d1d5db") for monday in mondays),
+        *run(76, "first run", FIRST_MONDAY, TODAY),
+        line(across(START_DATE), 134, across(START_DATE), 114, INK, arrow=True),
+        text(across(START_DATE), 148, "start_date", weight=600),
+        line(across(bookmark), 174, across(start) + 2, 174, BLUE, arrow=True),
+        text((across(bookmark) + across(start)) / 2, 167, "lookback", fill=BLUE),
+        *run(212, "next run", start, NEXT_TODAY),
+        *(
+            text(16, 306 + 18 * number, words, fill=QUIET, anchor="start")
+            for number, words in enumerate(CAPTION.splitlines())
+        ),
     ]
     body = "\n  ".join(parts)
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 296"
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 356"
      font-family="system-ui, sans-serif" font-size="13">
   <title>How a range is cut into windows, and what the next run reads again</title>
   <defs>
-    <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
-      <path d="M0 0 8 4 0 8z" fill="{INK}"/>
-    </marker>
+    {arrow_head(INK)}
+    {arrow_head(BLUE)}
   </defs>
-  <rect width="960" height="296" fill="white"/>
+  <rect width="960" height="356" fill="white"/>
   {body}
 </svg>
 """

@@ -364,3 +364,13 @@ def test_example_gone_quiet(loaded: Loaded) -> None:
 
     assert answer, "the company is one that somebody leaves"
     assert ask(loaded, "gone_quiet") == sorted(answer)
+
+
+def test_example_reconcile(loaded: Loaded) -> None:
+    """Days and months agree but for the one day that was restated alone."""
+    restated = company_rows(COMPANY, "DAY", RESTATED_DAY, SECOND_END)[0]
+    ((warning, stream, month, user_id, counter, calls, busiest_day, sum_of_days),) = ask(loaded, "reconcile")
+
+    assert (warning, stream, month) == ("below the busiest day", "activity_by_month", RESTATED_DAY.replace(day=1))
+    assert (user_id, counter, busiest_day) == (restated["user_id"], "calls_as_host", RESTATED_CALLS)
+    assert calls < busiest_day < sum_of_days
