@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 CALLS = {"calls_as_host": ("hosted", "#0b5563"), "calls_attended": ("attended", "#5fa8a0")}
 COACHING = {
-    "calls_gave_feedback": ("feedback given", "#b4450e"),
-    "calls_comments_given": ("calls commented on", "#e0912f"),
-    "calls_scorecards_filled": ("scorecards filled in", "#8a6a9e"),
+    "calls_gave_feedback": ("given feedback on", "#b4450e"),
+    "calls_comments_given": ("commented on", "#e0912f"),
 }
 REPRESENTATIVES = 12
 PAPER, INK, QUIET, SHADE = "#fbfaf6", "#26313a", "#7b858c", "#ece8dc"
@@ -30,13 +29,14 @@ QUIET_TIMES = (((5, 1), (5, 1), "1 May"), ((8, 1), (8, 31), "summer vacation"), 
 
 def draw(weeks: Iterable[Row], path: Path) -> None:
     """Draw a company's weeks into a page that opens in a browser, also without a network."""
-    figure(weeks).write_html(path, include_plotlyjs=True)
+    figure(weeks).write_html(path, include_plotlyjs=True, config={"displayModeBar": False})
 
 
 def figure(weeks: Iterable[Row]) -> Figure:
     """Draw calls and coaching by week, each on a scale of its own, and representatives by the feedback they receive."""
     rows = list(weeks)
     drawn = make_subplots(
+        shared_xaxes=True,
         rows=2,
         cols=2,
         specs=[[{}, {"rowspan": 2}], [{}, None]],
@@ -45,27 +45,36 @@ def figure(weeks: Iterable[Row]) -> Figure:
         vertical_spacing=0.14,
         subplot_titles=[
             "<b>Calls</b> per week",
-            "<b>Calls with feedback received</b>, per 100 calls hosted",
-            "<b>Coaching</b> per week, in calls",
+            "<b>Feedback received</b> per 100 calls hosted",
+            "<b>Coaching</b>: calls per week",
         ],
     )
+    # Left-aligned, so that they leave room for what explains the shades.
+    for title, panel in zip(drawn.layout.annotations, ("x", "x2", "x3"), strict=True):
+        title.update(x=drawn.layout[panel.replace("x", "xaxis")].domain[0], xanchor="left", yshift=16, font_size=15)
     for place, counters in ((1, CALLS), (2, COACHING)):
         _draw_weeks(drawn, rows, counters, place)
     _draw_representatives(drawn, rows)
     drawn.update_layout(
         title={
-            "text": "<b>Gong activity by week</b> of a company of invented people (invented data, from gong-sandbox)",
+            "text": "<b>Gong activity by week</b> of an invented company (invented data)",
+            "subtitle": {
+                "text": "Shaded: weeks with holidays. Within a week, weekends are quiet.",
+                "font_color": QUIET,
+            },
             "x": 0.02,
-            "font_size": 19,
+            "y": 0.965,
+            "yanchor": "top",
+            "font_size": 20,
         },
         font={"family": "Georgia, 'Liberation Serif', serif", "color": INK, "size": 13},
         paper_bgcolor=PAPER,
         plot_bgcolor=PAPER,
-        margin={"l": 60, "r": 40, "t": 100, "b": 60},
+        height=660,
+        margin={"l": 60, "r": 50, "t": 145, "b": 70},
         hovermode="x unified",
         showlegend=False,
     )
-    drawn.update_annotations(selector={"yref": "paper"}, font_size=15)
     return drawn
 
 
@@ -117,7 +126,7 @@ def _quiet_times(first_week: date, last_week: date) -> Iterable[tuple[date, date
             monday = start - timedelta(days=start.weekday())
             last_monday = end - timedelta(days=end.weekday())
             if first_week <= monday and last_monday <= last_week:
-                half = timedelta(days=3, hours=12)
+                half = timedelta(days=3)
                 yield monday - half, last_monday + half, reason
 
 
@@ -125,7 +134,7 @@ def _draw_representatives(drawn: Figure, rows: list[Row]) -> None:
     """Draw a bar for each of the busiest hosts, whoever receives most feedback on top."""
     totals: dict[str, Counter[str]] = {}
     for row in rows:
-        name = (row["user_email_address"] or row["user_id"]).partition("@")[0]
+        name = row["user_email_address"].partition("@")[0] or f"user …{row['user_id'][-4:]}"
         counters = {counter: int(row[counter] or 0) for counter in ("calls_as_host", "calls_received_feedback")}
         totals.setdefault(name, Counter()).update(counters)
     busiest = sorted(totals, key=lambda name: (-totals[name]["calls_as_host"], name))[:REPRESENTATIVES]

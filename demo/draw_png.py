@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "chart.html"
         draw(weeks(), page)
-        size = ["--window-size=1280,760", f"--user-data-dir={folder}/profile"]
+        size = ["--window-size=1280,676", f"--user-data-dir={folder}/profile"]
         subprocess.run([browser, *OPTIONS, *size, f"--screenshot={PICTURE}", page.as_uri()], check=True)
 
 

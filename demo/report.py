@@ -23,7 +23,7 @@ COUNTERS = {
 
 def print_loads(loads: Iterable[Load]) -> None:
     """Print what a run asked for, was sent and has loaded, a line for each stream."""
-    print(f"  {'stream':<18}{'days asked for':<26}{'requests':>8}{'rows sent':>13}{'rows loaded':>13}")
+    print(f"  {'stream':<18}{'days (end exclusive)':<26}{'requests':>8}{'rows sent':>13}{'rows loaded':>13}")
     for load in loads:
         days = f"{load.first_day} to {load.end}"
         print(f"  {load.stream:<18}{days:<26}{load.requests:>8,}{load.rows_sent:>13,}{load.rows_loaded:>13,}")
