@@ -132,35 +132,44 @@ def _quiet_times(first_week: date, last_week: date) -> Iterable[tuple[date, date
 
 def _draw_representatives(drawn: Figure, rows: list[Row]) -> None:
     """Draw a bar for each of the busiest hosts, whoever receives most feedback on top."""
+    names: dict[str, str] = {}
     totals: dict[str, Counter[str]] = {}
     for row in rows:
-        name = row["user_email_address"].partition("@")[0] or f"user …{row['user_id'][-4:]}"
+        user = row["user_id"]
+        names[user] = row["user_email_address"].partition("@")[0] or f"user …{user[-4:]}"
         counters = {counter: int(row[counter] or 0) for counter in ("calls_as_host", "calls_received_feedback")}
-        totals.setdefault(name, Counter()).update(counters)
-    busiest = sorted(totals, key=lambda name: (-totals[name]["calls_as_host"], name))[:REPRESENTATIVES]
+        totals.setdefault(user, Counter()).update(counters)
+    busiest = sorted(totals, key=lambda user: (-totals[user]["calls_as_host"], user))[:REPRESENTATIVES]
     shares: dict[str, float] = {
-        name: 100 * totals[name]["calls_received_feedback"] / totals[name]["calls_as_host"]
-        for name in busiest
-        if totals[name]["calls_as_host"]
+        user: 100 * totals[user]["calls_received_feedback"] / totals[user]["calls_as_host"]
+        for user in busiest
+        if totals[user]["calls_as_host"]
     }
-    ranked: list[Any] = sorted(shares, key=lambda name: (shares[name], name))
+    ranked: list[Any] = sorted(shares, key=lambda user: (shares[user], user))
     drawn.add_trace(
         Bar(
-            x=[shares[name] for name in ranked],
+            x=[shares[user] for user in ranked],
             y=ranked,
             orientation="h",
             marker_color="#c8793a",
-            text=[f"{shares[name]:.1f} of {totals[name]['calls_as_host']:,} calls" for name in ranked],
+            customdata=[[names[user], totals[user]["calls_as_host"]] for user in ranked],
             texttemplate="%{x:.1f}",
             textposition="outside",
             cliponaxis=False,
-            hovertemplate="%{y}: %{text}<extra></extra>",
+            hovertemplate="%{customdata[0]}: %{customdata[1]:,} calls hosted<extra></extra>",
         ),
         row=1,
         col=2,
     )
     drawn.update_xaxes(showgrid=False, showticklabels=False, zeroline=False, row=1, col=2)
-    drawn.update_yaxes(ticksuffix="  ", row=1, col=2)
+    drawn.update_yaxes(
+        type="category",
+        tickvals=ranked,
+        ticktext=[names[user] for user in ranked],
+        ticklabelstandoff=6,
+        row=1,
+        col=2,
+    )
     drawn.add_annotation(
         text=f"the {len(ranked)} who hosted most calls",
         showarrow=False,
