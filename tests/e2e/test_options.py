@@ -148,10 +148,14 @@ def test_a_test_of_the_schema_makes_no_request() -> None:
 
 
 def test_discovery_needs_neither_settings_nor_gong() -> None:
-    """Five streams, of which the days alone are selected, keyed and incremental as the contract says."""
+    """Six streams, of which the days alone are selected, keyed and incremental as the contract says."""
     ran = run_command("--discover")
     assert ran.status == 0, ran.log
     entries = {entry["tap_stream_id"]: entry for entry in json.loads(ran.output)["streams"]}
+    users = entries.pop("users")
+    assert (users["key_properties"], users["replication_method"]) == (["user_id"], "FULL_TABLE")
+    assert "replication_key" not in users
+    assert not next(m["metadata"]["selected"] for m in users["metadata"] if not m["breadcrumb"])
     assert entries.keys() == STREAMS.keys()
     for stream, entry in entries.items():
         assert entry["key_properties"] == ["user_id", "period_start_date"]
@@ -307,9 +311,9 @@ def test_flattening_leaves_flat_rows_as_they_are() -> None:
 def test_a_schema_message_is_one_that_every_loader_accepts(settings: dict[str, Any]) -> None:
     """Without `$schema` and with null first, whether a stream map or a catalog's schema brings them otherwise."""
     catalog = catalog_of("activity_by_day")
-    for entry in catalog["streams"]:
-        entry["schema"]["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-        entry["schema"]["properties"]["calls_attended"]["type"] = ["integer", "null"]
+    entry = next(entry for entry in catalog["streams"] if entry["tap_stream_id"] == "activity_by_day")
+    entry["schema"]["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    entry["schema"]["properties"]["calls_attended"]["type"] = ["integer", "null"]
     with gong() as sandbox:
         ran = run(sandbox, catalog=catalog, start_date="2025-03-10", **settings)
     assert_ended_well(ran)
