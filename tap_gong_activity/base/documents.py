@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
+import select
+import stat
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+MAX_WRITER_WAIT = 30.0
+"""Seconds for which a FIFO may stay empty."""
 
 MAX_DEPTH = 100
 """Deeper nesting is no setting, catalog or state, and would exceed Python's recursion limit somewhere later on."""
@@ -20,7 +25,7 @@ def read_json_object(path: str, parse_float: Callable[[str], Any] = float) -> di
         ValueError: If it can't be read; the text says why and quotes nothing of the file.
     """
     try:
-        data = Path("/dev/stdin" if path == "-" else path).read_bytes()
+        data = _read("/dev/stdin" if path == "-" else path)
     except OSError as error:
         raise ValueError(error.strerror) from None
     if not data.strip():
@@ -31,6 +36,17 @@ def read_json_object(path: str, parse_float: Callable[[str], Any] = float) -> di
         message = "it must hold a JSON object"
         raise ValueError(message)  # noqa: TRY004 - the file's fault, not the caller's
     return content
+
+
+def _read(path: str) -> bytes:
+    # Without O_NONBLOCK, opening a FIFO waits for a writer, if there never is one for good.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - of a descriptor
+        is_fifo = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
+        if is_fifo and not any(select.select([file], [], [], MAX_WRITER_WAIT)):
+            message = f"nothing was written to it within {MAX_WRITER_WAIT:g} s"
+            raise ValueError(message)
+        os.set_blocking(file.fileno(), True)
+        return file.read()
 
 
 def parse_json(text: str | bytes, parse_float: Callable[[str], Any] = float) -> Any:  # noqa: ANN401 - any JSON

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tap_gong_activity.base import documents
 from tap_gong_activity.base.documents import MAX_DEPTH, parse_json, read_json_object
 
 if TYPE_CHECKING:
@@ -58,3 +61,16 @@ def test_depth_up_to_the_limit_is_taken() -> None:
     """The outermost container counts as one level."""
     text = "[" * MAX_DEPTH + "]" * MAX_DEPTH
     assert parse_json(text) is not None
+
+
+def test_a_fifo_is_read_and_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes into it may come later, but somebody has to."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=('{"a": 1}',))
+    writer.start()
+    assert read_json_object(str(path)) == {"a": 1}
+    writer.join()
+    monkeypatch.setattr(documents, "MAX_WRITER_WAIT", 0.01)
+    with pytest.raises(ValueError, match="nothing was written"):
+        read_json_object(str(path))
