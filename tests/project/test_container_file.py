@@ -52,7 +52,7 @@ def test_build_gets_what_it_copies_and_nothing_else() -> None:
     assert all((ROOT / source).exists() for source in copied - PACKAGE)
     assert (ignored, cache) == ("*", "**/__pycache__")
     assert exceptions == [f"!{source}" for source in sorted(copied)]
-    assert {"pyproject.toml", project["readme"], *project["license-files"], *PACKAGE} <= copied
+    assert {"pyproject.toml", "README.md", *project["license-files"], *PACKAGE} <= copied
 
 
 def test_tap_of_the_image_is_used(tmp_path: Path) -> None:

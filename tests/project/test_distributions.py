@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -150,6 +151,14 @@ def test_wheel_holds_the_schemas(wheel: Path) -> None:
     folder = "tap_gong_activity/schemas/"
     shipped = {name.removeprefix(folder): text for name, text in contents(wheel).items() if name.startswith(folder)}
     assert shipped == {path.name: path.read_bytes() for path in (ROOT / "schemas").iterdir()}
+
+
+def test_the_package_index_shows_no_relative_link(wheel: Path) -> None:
+    """The README's links to files of the repository are absolute in the wheel's metadata."""
+    metadata = contents(wheel)[f"tap_gong_activity-{VERSION}.dist-info/METADATA"].decode()
+    links = re.findall(r"\]\(([^)]+)\)", metadata)
+    assert any("/blob/main/docs/" in link for link in links)
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
 
 
 def test_wheel_holds_the_licence(wheel: Path) -> None:
