@@ -19,7 +19,7 @@ from gong_sandbox.commands import CommandNotRunError, run
 from gong_sandbox.company import DEFAULT_SEED, DEFAULT_SIZE, DEFAULT_ZONE, Company
 from gong_sandbox.faults import GRAMMAR, Fault, FaultNotUnderstoodError, parse_fault
 from gong_sandbox.sandbox import Sandbox
-from gong_sandbox.signals import ENDING_SIGNALS, block_signals
+from gong_sandbox.signals import ENDING_SIGNALS
 
 
 class OutputError(Exception):
@@ -155,8 +155,7 @@ def _write(text: str) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line, and exit with a status; errors are one sentence."""
-    block_signals()
+    """Run the command line with signals blocked, and exit with a status; errors are one sentence."""
     try:
         with redirect_stdout(io.StringIO()) as written:
             status = gong_sandbox.main(prog_name="gong-sandbox", standalone_mode=False)

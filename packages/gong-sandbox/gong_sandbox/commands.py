@@ -34,7 +34,8 @@ class CommandNotRunError(Exception):
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run `command` to its end, forward signals to it, and return its status as shells do.
 
-    Signals must be blocked until then; from then on they're forwarded, and have no effect once the command has ended.
+    Signals must be blocked until then. One that has arrived already keeps the command from starting; once the command
+    has ended, they have no effect.
 
     Raises:
         CommandNotRunError: There is no such command, or it isn't executable.
@@ -43,17 +44,17 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     process: subprocess.Popen[bytes] | None = None
 
     def forward(number: int, _: FrameType | None) -> None:
-        if number == signal.SIGINT and _terminal_interrupts_everyone():
-            return
         if process is None:
             pending.append(number)
-        else:
+        elif number != signal.SIGINT or not _terminal_interrupts_everyone():
             process.send_signal(number)
 
     for number in ENDING_SIGNALS:
         signal.signal(number, forward)
     # The command inherits which signals are blocked.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+    if pending:
+        return ENDED_BY_SIGNAL + pending[0]
     try:
         process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own command
     except FileNotFoundError:

@@ -16,9 +16,10 @@ PATH = "/v2/stats/activity/aggregate-by-period"
 USERS_PATH = "/v2/users"
 TODAY = date(2025, 3, 12)
 NOON = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
-#: Shared, so that it invents each day once.
 COMPANY = Company()
-PATIENCE = 10
+"""Shared, so that it invents each day once."""
+
+PATIENCE = 60
 
 
 class Client:
