@@ -1,8 +1,7 @@
-"""The range of days to read, cut into windows of whole calendar periods.
+"""A range of days, cut into windows of whole calendar periods.
 
-Gong clips the first and the last period of a request to the dates that were asked for, so a request that cuts a week
-counts half of it; windows therefore begin and end where periods do. The rules stand in the README under
-"How it reads".
+Gong clips the first and the last period of a request to the requested dates: asked for half a week, it returns half its
+counts. So windows start and end on period boundaries.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from tap_gong_activity.extract.periods import Grain
 
 LAST_ZONE_TO_BEGIN_A_DAY = timezone(timedelta(hours=-12))
-"""Where a date begins last on Earth: a date that has begun there has begun everywhere."""
+"""The last zone on Earth to begin a date: once it has begun there, it has begun everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +38,18 @@ class Window:
     is_complete: bool = True
 
     def periods(self) -> dict[date, date]:
-        """Start and exclusive end of each period that Gong answers for this window, in order."""
+        """Return the start and exclusive end of each period in the window, in order."""
         if not self.is_complete:
             return {self.start: self.end}
         return dict(_periods(self.grain, self.start, self.end))
 
     def __str__(self) -> str:
-        """Both ends, as messages name a window."""
+        """Return both ends, as messages name a window."""
         return f"{self.start} to {self.end}"
 
 
 def company_today(now: datetime, zone: ZoneInfo | None) -> date:
-    """Date on which the company's current day falls, which is the latest exclusive end that Gong takes.
+    """Return the date of the company's current day, which is the latest exclusive end that Gong accepts.
 
     Args:
         now: The current instant, with its offset.
@@ -61,7 +60,7 @@ def company_today(now: datetime, zone: ZoneInfo | None) -> date:
 
 
 def newest_period(grain: Grain, today: date) -> Window:
-    """The last period that has ended before the company's current day begins, as a window of its own."""
+    """Return the last period that has ended before the company's current day, as a window of its own."""
     end = grain.period_start(today)
     return Window(grain, grain.period_start(end - timedelta(days=1)), end)
 
@@ -81,7 +80,7 @@ def cut_into_windows(
         start: First day, the start of a period.
         end: Exclusive end of the range; the period that it cuts is left out.
         periods_per_window: How many periods a window holds at most.
-        include_open_period: Add the period that `end` cuts as a last window of its own.
+        include_open_period: Whether to add the period that `end` cuts, as a last window of its own.
     """
     open_start = grain.period_start(end)
     edges = [start, *(following for _, following in _periods(grain, start, open_start))]

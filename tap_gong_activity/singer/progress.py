@@ -1,4 +1,4 @@
-"""What a user sees of a run: a line for each window, and a bar where stderr is a terminal."""
+"""A run's progress: a line per window, and a bar if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Tells how far a stream has got; a context manager around the reading of its windows.
+    """The progress of one stream; a context manager around its windows.
 
     Args:
         stream: The stream's name.
-        windows: How many windows it will read.
+        windows: Number of windows to read.
         tally: The run's counts.
-        clock: Time, for the time left.
-        log: Takes a line.
+        clock: Clock from which the remaining time is estimated.
+        log: Called with each line.
     """
 
     def __init__(self, stream: str, windows: int, *, tally: Tally, clock: Clock, log: Callable[[str], None]) -> None:
@@ -41,7 +41,7 @@ class Progress:
         self._shown = ExitStack()
 
     def __enter__(self) -> Self:
-        """Show the bar, if somebody is there to see it."""
+        """Show the bar, if stderr is a terminal."""
         if self._windows and sys.stderr.isatty():
             from tqdm import tqdm  # noqa: PLC0415 - only where there is a terminal
             from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - likewise
@@ -49,18 +49,18 @@ class Progress:
             self._bar = self._shown.enter_context(
                 tqdm(total=self._windows, desc=self._stream, unit="window", dynamic_ncols=True, leave=False)
             )
-            # Every line, also a retry's from another thread, goes above the bar and not into it.
+            # Every line, also one of another thread, goes above the bar and not into it.
             self._shown.enter_context(logging_redirect_tqdm())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._shown.close()
 
     def window_done(self, window: Window, rows: int) -> None:
-        """Tell that a window's rows and its STATE have been written."""
+        """Log that a window's rows and STATE have been written."""
         self._done += 1
         seconds_left = (self._clock.monotonic() - self._begun) / self._done * (self._windows - self._done)
         self._log(
