@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.calendars import is_boundary
-from support.properties import MANY
+from support.properties import MANY, SOME
 
 from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.extract.plan import Plan, Written, first_day, plan_windows
@@ -186,11 +186,11 @@ class Company:
             assert self.written.history_start <= before.history_start or self.written.history_start > before.bookmark
 
 
-@MANY
+@SOME
 @given(
     grain=GRAINS,
     days=st.lists(
-        st.tuples(st.integers(0, 900), st.none() | st.integers(1, 1000), st.integers(0, 40), st.integers(0, 30)),
+        st.tuples(st.integers(0, 300), st.none() | st.integers(1, 330), st.integers(0, 40), st.integers(0, 30)),
         min_size=1,
         max_size=6,
     ),
@@ -209,7 +209,7 @@ def test_any_sequence_of_runs_delivers_what_one_run_would(
     is_old: bool,
 ) -> None:
     """Wherever each is killed, and however start_date and end_date move between them; windows tile what they read."""
-    origin, today = date(2022, 1, 1), date(2024, 7, 3)
+    origin, today = date(2023, 9, 1), date(2024, 7, 3)
     company = Company(grain)
     if is_old:
         # As a state of an older version: its first run is taken to have read from its start_date.
@@ -232,7 +232,7 @@ def test_any_sequence_of_runs_delivers_what_one_run_would(
         assert_windows_tile(found, start_date=start_date, end=min(end_date or today, today))
         company.run(found, windows_written)
     start_date = origin + timedelta(days=days[-1][0])
-    for _ in range(2):
+    for number in range(2):
         last = plan_windows(
             grain,
             start_date=start_date,
@@ -249,8 +249,10 @@ def test_any_sequence_of_runs_delivers_what_one_run_would(
             assert day in company.delivered
             assert day not in company.partly
             day = grain.next_start(day)
-    # A second run may read again what the first one's lookback had read, so that the state says so too.
-    assert company.written is None or company.written.history_start <= grain.period_start(start_date)
+        if number and company.written:
+            # By now the state says so too, unless the lookback reads from start_date on anyway.
+            earliest = grain.period_start(start_date)
+            assert company.written.history_start <= earliest or last.start == earliest
 
 
 def assert_windows_tile(found: Plan, *, start_date: date, end: date) -> None:
