@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_gong_activity.base.cancellation import Cancellation
+from tap_gong_activity.base.memory import return_large_buffers
 from tap_gong_activity.gong.rate_limit import priority
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class ReadAhead:
 
     def _start_threads(self) -> int:
         """Start the threads, and return how many the machine has given."""
+        return_large_buffers()
         started = 0
         with suppress(RuntimeError, MemoryError):
             while started < self._parallel:
@@ -109,7 +111,8 @@ class ReadAhead:
             page = queue.pages.popleft()
             self._waiting_bytes -= len(page.content)
             self._changed.notify_all()
-        return zlib.decompress(page.content) if page.is_compressed else page.content
+        # Into a buffer of that size at once, as one that grows takes twice the memory.
+        return zlib.decompress(page.content, bufsize=page.size) if page.size else page.content
 
     # In the threads
 
@@ -120,9 +123,10 @@ class ReadAhead:
             try:
                 with queue.cancellation.bound():
                     for page in self._fetch(queue.window):
-                        self._put(index, page)
-                        # Or it would stay in memory while the next one comes in.
+                        self._put(queue, page)
+                        # Or it would stay in memory while this waits for room and while the next one comes in.
                         del page
+                        self._wait_for_room(index)
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that writes
                 queue.failure = error
                 self._end_at(index + 1)
@@ -156,18 +160,19 @@ class ReadAhead:
             return -1
         return index if self._begun < len(self._queues) else 0
 
-    def _put(self, index: int, page: Page) -> None:
-        """Have a page wait for its turn, and return once there is room for another."""
-        queue = self._queues[index]
+    def _put(self, queue: _Queue, page: Page) -> None:
         with self._changed:
             is_compressed = self._waiting_bytes + len(page) > self._max_uncompressed
         content = zlib.compress(page, 1) if is_compressed else page
         with self._changed:
-            queue.pages.append(_WaitingPage(content, is_compressed))
+            queue.pages.append(_WaitingPage(content, len(page) if is_compressed else 0))
             self._waiting_bytes += len(content)
             self._changed.notify_all()
+
+    def _wait_for_room(self, index: int) -> None:
+        with self._changed:
             self._wait_until(lambda: self._has_room(index) or index >= self._end)
-        queue.cancellation.raise_if_cancelled()
+        self._queues[index].cancellation.raise_if_cancelled()
 
     def _has_room(self, index: int) -> bool:
         # For the window being written always, or nothing would ever make room.
@@ -191,8 +196,10 @@ class ReadAhead:
 
 
 class _WaitingPage(NamedTuple):
+    """A page as it is kept, and its size before it was compressed; 0 if it wasn't."""
+
     content: Page
-    is_compressed: bool
+    size: int
 
 
 class _Queue:

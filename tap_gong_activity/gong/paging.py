@@ -114,12 +114,12 @@ class PageReader:
             pages_without_new_user = pages_without_new_user + 1 if on_page <= users_read else 0
             users_read |= on_page
             users |= on_page
-            cursor, total = page.cursor, page.total
+            cursor, total, bodies = page.cursor, page.total, [page.body]
+            # Or they'd stay in memory, in each thread, while they wait and while the next page comes in.
+            del page, on_page
             given_at = self._monotonic()
-            yield page.body
+            yield bodies.pop()
             seconds_waited = self._monotonic() - given_at
-            # Or it would stay in memory, in each thread, while the next one comes in.
-            del page
             if cursor is None:
                 return total
             if hash(cursor) in cursors:
