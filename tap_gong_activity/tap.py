@@ -109,7 +109,7 @@ class TapGongActivity(Tap):
             self._warn_of_unknown("variable", unknown_variables(schemas, os.environ))
         if validate_config:
             settings = self.settings
-            check_sdk_settings(self._given, {name: schemas[name] for name in schemas.keys() - SCHEMAS.keys()})
+            check_sdk_settings(self._given, {name: one for name, one in schemas.items() if name not in SCHEMAS})
             self._given["start_date"] = str(settings.start_date)
             self._warn_of_unknown("setting", [name for name in self._given if name not in schemas])
         # The SDK would say that it reads no environment variables, as the tap has done so itself.
