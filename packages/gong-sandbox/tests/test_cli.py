@@ -64,7 +64,7 @@ def serving_command() -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_command_is_given_what_the_tap_reads() -> None:
-    """It can call the sandbox with what stands in its environment; stdout is its own, and stderr empty."""
+    """It can call the sandbox with its environment; stdout is its own, and stderr empty."""
     options = ["--zone", "Asia/Kolkata", "--access-key", "key", "--access-key-secret", "secret", "--size", "9"]
     done = gong_sandbox(*options, "--now", "2025-03-06T00:00:00Z", "--", sys.executable, "-c", ASK)
     assert (done.returncode, done.stderr) == (0, "")
@@ -145,7 +145,7 @@ def test_signals_are_passed_on(number: signal.Signals) -> None:
 
 
 def test_an_interrupt_at_a_terminal_arrives_once() -> None:
-    """The terminal tells the command itself, so the sandbox does not tell it again."""
+    """The terminal interrupts the command itself, so the sandbox doesn't interrupt it again."""
     program = (
         "import signal, time\n"
         "got = []\n"
@@ -291,7 +291,7 @@ def test_a_request_log_that_nobody_reads_is_a_mistake(tmp_path: Path) -> None:
 
 
 def test_options_reach_the_sandbox(tmp_path: Path) -> None:
-    """Limits, faults, credentials and the log are as they were asked for."""
+    """Limits, faults, credentials and the log are as configured."""
     log = tmp_path / "requests.jsonl"
     program = (
         "import os, requests\n"
@@ -335,7 +335,7 @@ def test_the_scope_can_be_missing() -> None:
         (["--", os.devnull], 126),
     ],
 )
-def test_a_mistake_is_answered_in_one_sentence(arguments: list[str], status: int) -> None:
+def test_a_mistake_is_one_sentence(arguments: list[str], status: int) -> None:
     """No traceback and nothing on stdout."""
     done = gong_sandbox(*arguments)
     assert (done.returncode, done.stdout) == (status, "")
@@ -344,7 +344,7 @@ def test_a_mistake_is_answered_in_one_sentence(arguments: list[str], status: int
 
 
 def test_a_port_that_is_taken_is_a_mistake() -> None:
-    """The sentence says why it cannot start."""
+    """The sentence says why it can't start."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = gong_sandbox("--port", str(taken.getsockname()[1]))
     assert (done.returncode, done.stdout) == (2, "")
@@ -352,7 +352,7 @@ def test_a_port_that_is_taken_is_a_mistake() -> None:
 
 
 def test_help_describes_every_fault() -> None:
-    """The grammar stands below the options."""
+    """The grammar is below the options."""
     done = gong_sandbox("--help")
     assert done.returncode == 0
     for word in ("--fault", "status=503,retry_after=5,at=3", "malformed_to_date", "Conditions"):

@@ -34,7 +34,7 @@ def total(rows: list[Row]) -> int:
 
 
 def first_day_after(day: date, grain: str) -> date:
-    """Give the first day of the next period, worked out in another way than the sandbox does."""
+    """Return the first day of the next period, calculated in another way than the sandbox does."""
     if grain == "DAY":
         return day + timedelta(days=1)
     if grain == "WEEK":
@@ -85,7 +85,7 @@ def test_exactly_the_users_with_activity_are_there(grain: str, days: tuple[date,
 @settings(deadline=None, max_examples=20)
 @given(some_ranges)
 def test_a_day_is_the_same_in_every_range(days: tuple[date, date]) -> None:
-    """What is asked for, and in which order, does not change what happened."""
+    """The range and the order of requests don't change what happened."""
     fresh = Company()
     last = days[1] - timedelta(days=1)
     alone = [row for row in fresh.rows("DAY", last, days[1]) if any(row.counters)]
@@ -256,7 +256,7 @@ def test_today_is_the_companys() -> None:
 
 
 def test_a_zone_must_exist() -> None:
-    """A company in no zone cannot be founded."""
+    """A company needs a zone."""
     with pytest.raises(ZoneInfoNotFoundError):
         Company(zone="Mars/Olympus")
 

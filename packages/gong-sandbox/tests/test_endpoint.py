@@ -1,4 +1,4 @@
-"""What the sandbox accepts and refuses, and what it answers."""
+"""What the sandbox accepts, refuses and returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCOPE_SENTENCE = "You don't have permission to use 'api:stats:user-actions' in y
 
 
 def assert_envelope(response: requests.Response, status: int) -> list[str]:
-    """Check Gong's envelope, and give its errors."""
+    """Check Gong's envelope, and return its errors."""
     assert response.status_code == status
     assert response.headers["Content-Type"].startswith("application/json")
     envelope = response.json()
@@ -30,7 +30,7 @@ def assert_envelope(response: requests.Response, status: int) -> list[str]:
     return errors
 
 
-def test_an_answer_is_laid_out_like_gongs() -> None:
+def test_a_response_is_laid_out_like_gongs() -> None:
     """Names, their order and types are those of Gong's page."""
     with serving() as (_, client):
         response = client.post(asking("WEEK", "2025-02-26", "2025-03-11"))
@@ -71,7 +71,7 @@ def test_each_response_has_its_own_request_id() -> None:
 
 @pytest.mark.parametrize("path", ["/", PATH + "/", PATH.replace("v2", "v1"), "/v2" + PATH, PATH.upper(), PATH + "s"])
 def test_another_path_is_not_gongs(path: str) -> None:
-    """A wrong host or path answers 404 without the envelope."""
+    """A wrong host or path is a 404 without the envelope."""
     with serving() as (sandbox, client):
         response = client.session.post(sandbox.url + path, json=asking(), timeout=PATIENCE)
     assert response.status_code == 404
@@ -94,7 +94,7 @@ def test_only_post_is_allowed(method: str) -> None:
     [None, "", "Basic", "Basic bm90OnRoaXM=", "Basic ???", "Bearer", "Bearer nothing", "Digest x", "Basic é"],
 )
 def test_wrong_credentials_are_refused(authorization: str | None) -> None:
-    """No, malformed and unknown credentials answer 401 with the envelope."""
+    """No, malformed and unknown credentials are a 401 with the envelope."""
     headers = {} if authorization is None else {"Authorization": authorization.encode()}
     with serving() as (_, client):
         client.session.auth = lambda request: request
@@ -111,7 +111,7 @@ def test_a_fixed_token_is_accepted_beside_the_key() -> None:
 
 
 def test_a_key_without_the_scope_is_refused_in_gongs_words() -> None:
-    """The missing scope answers 401, not 403; a wrong key is still only a wrong key."""
+    """A missing scope is a 401, not a 403; a wrong key is still only a wrong key."""
     with serving(has_scope=False) as (_, client):
         assert assert_envelope(client.post(asking()), 401) == [SCOPE_SENTENCE]
         client.session.auth = ("wrong", "wrong")
@@ -204,14 +204,14 @@ def without(name: str) -> dict[str, Any]:
     ],
 )
 def test_a_rule_that_is_broken_is_named(body: dict[str, Any], error: str) -> None:
-    """Each answers 400 with the envelope, whose errors say what is wrong and where."""
+    """Each is a 400 with the envelope, whose errors say what is wrong and where."""
     with serving() as (_, client):
         errors = assert_envelope(client.post(body), 400)
     assert any(error in sentence for sentence in errors), errors
 
 
 def test_all_broken_rules_are_named_at_once() -> None:
-    """One answer names every mistake."""
+    """One response names every mistake."""
     with serving() as (_, client):
         errors = assert_envelope(client.post({"a": 1, "filter": {"b": 2}}), 400)
     assert len(errors) == 5
@@ -240,7 +240,7 @@ def test_today_can_be_the_end_and_not_more() -> None:
     ],
 )
 def test_an_empty_result_is_a_404_with_the_envelope(body: dict[str, Any]) -> None:
-    """Nobody with activity: Gong answers 404, in words that say so."""
+    """Nobody with activity: Gong returns 404, in words that say so."""
     with serving() as (_, client):
         assert assert_envelope(client.post(body), 404) == [
             "No user activity found corresponding to the provided filters"
@@ -258,10 +258,10 @@ def test_users_without_activity_in_the_range_are_left_out() -> None:
 
 def test_users_can_be_chosen() -> None:
     """Ids choose users; ids that nobody has are passed over; doubled ids count once."""
-    wanted = [found.user.user_id for found in COMPANY.activity("DAY", date(2025, 3, 3), date(2025, 3, 5))][1:3]
+    chosen = [found.user.user_id for found in COMPANY.activity("DAY", date(2025, 3, 3), date(2025, 3, 5))][1:3]
     with serving() as (_, client):
-        page = client.post(asking(userIds=[*wanted, *wanted, "99999999999999999999"])).json()
-    assert [user["userId"] for user in page["usersAggregateActivity"]] == wanted
+        page = client.post(asking(userIds=[*chosen, *chosen, "99999999999999999999"])).json()
+    assert [user["userId"] for user in page["usersAggregateActivity"]] == chosen
     assert page["records"]["totalRecords"] == 2
 
 
@@ -324,16 +324,16 @@ def test_a_connection_is_kept() -> None:
         assert port is not None
         with (
             socket.create_connection(("127.0.0.1", port), PATIENCE) as connection,
-            connection.makefile("rb") as answers,
+            connection.makefile("rb") as responses,
         ):
             for _ in range(3):
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: sandbox\r\n\r\n")
-                assert answers.readline() == b"HTTP/1.1 404 Not Found\r\n"
+                assert responses.readline() == b"HTTP/1.1 404 Not Found\r\n"
                 length = 0
-                while (line := answers.readline()) != b"\r\n":
+                while (line := responses.readline()) != b"\r\n":
                     if line.lower().startswith(b"content-length:"):
                         length = int(line.split(b":")[1])
-                answers.read(length)
+                responses.read(length)
         assert client.post(asking()).status_code == 200
 
 

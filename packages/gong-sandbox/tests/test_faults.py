@@ -30,7 +30,7 @@ def test_a_status_comes_with_gongs_envelope(status: int) -> None:
 
 
 def test_a_status_can_come_without_the_envelope() -> None:
-    """It is a web page then, as a wrong host would answer."""
+    """It's a web page then, as a wrong host would return."""
     with serving(faults=["status=404,envelope=no"]) as (_, client):
         response = client.post(asking())
     assert response.status_code == 404
@@ -62,7 +62,7 @@ def test_retry_after_is_seconds_or_a_list_or_a_date_or_nonsense(retry_after: str
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_leads_elsewhere(status: int) -> None:
-    """The host cannot exist, unless another location is named."""
+    """The host doesn't exist, unless another location is given."""
     faults = [f"status={status},at=1", f"status={status},location=http://127.0.0.1:1/,at=2"]
     with serving(faults=faults) as (_, client):
         assert client.post(asking()).headers["Location"].startswith("http://elsewhere.invalid/")
@@ -89,7 +89,7 @@ def test_html_can_come_with_200() -> None:
         ("broken_gzip", requests.exceptions.ContentDecodingError),
     ],
 )
-def test_an_answer_can_get_lost(fault: str, error: type[Exception]) -> None:
+def test_a_response_can_get_lost(fault: str, error: type[Exception]) -> None:
     """The client sees it, the log counts no rows for it, and the next request is served."""
     with serving(faults=[f"{fault},at=1"]) as (sandbox, client):
         with pytest.raises(error):
@@ -112,7 +112,7 @@ def test_a_connection_is_reset_rather_than_closed() -> None:
             client.post(asking())
 
 
-def test_an_answer_can_fail_to_come() -> None:
+def test_a_response_can_be_missing() -> None:
     """The client's patience ends it; until then the connection stays open."""
     with serving(faults=["hang,at=1"]) as (sandbox, client):
         with pytest.raises(requests.exceptions.ReadTimeout):
@@ -121,7 +121,7 @@ def test_an_answer_can_fail_to_come() -> None:
     assert sandbox.requests[0].status is None
 
 
-def test_an_answer_can_drip() -> None:
+def test_a_response_can_drip() -> None:
     """A byte at a time never times out a client that waits for each; the sandbox can end all the same."""
     with serving(faults=["drip=0.0001,at=1", "drip=3600,at=2"]) as (_, client):
         assert rows_of([client.post(asking(userIds=[COMPANY.users[0].user_id])).json()])
@@ -131,7 +131,7 @@ def test_an_answer_can_drip() -> None:
 
 
 def test_a_body_can_be_huge() -> None:
-    """It is good JSON, padded to the size."""
+    """It's valid JSON, padded to the size."""
     with serving(faults=["huge=3000000"]) as (_, client):
         response = client.post(asking())
     assert len(response.content) == 3_000_000
@@ -163,14 +163,14 @@ def follow(client: Client, body: dict[str, Any], times: int) -> list[str | None]
 
 
 def test_a_cursor_can_come_back_unchanged() -> None:
-    """The answer holds the cursor that was sent."""
+    """The response holds the cursor that was sent."""
     with serving(page_size=3, faults=["cursor_unchanged,at=1"]) as (_, client):
         first, second, third = follow(client, asking(), 3)
     assert first == second != third
 
 
 def test_a_cursor_can_come_back_later() -> None:
-    """The answer holds the cursor that was sent one page before."""
+    """The response holds the cursor that was sent one page before."""
     with serving(page_size=3, faults=["cursor_seen,at=1"]) as (_, client):
         first, second, third = follow(client, asking(), 3)
     assert first == third != second
@@ -184,7 +184,7 @@ def test_a_cursor_can_expire_early() -> None:
 
 
 def test_a_user_can_be_repeated() -> None:
-    """The last user of a page stands in front of the next page's."""
+    """The last user of a page precedes the next page's."""
     with serving(page_size=3, faults=["repeated_user,at=1"]) as (_, client):
         first, second, third, *_rest = client.pages(asking())
     assert second["usersAggregateActivity"][0] == first["usersAggregateActivity"][-1]
@@ -200,7 +200,7 @@ def test_totals_can_change() -> None:
 
 
 def first_item(client: Client) -> dict[str, Any]:
-    """Give the first item of an answer."""
+    """Return the first item of a response."""
     item: dict[str, Any] = client.post(asking()).json()["usersAggregateActivity"][0]["userAggregateActivity"][0]
     return item
 
@@ -346,7 +346,7 @@ def test_a_fault_strikes_at_chosen_requests(at: str, hit: list[int]) -> None:
 
 
 def test_a_fault_strikes_at_chosen_contents() -> None:
-    """The period, the first day and the page can be asked for, and are counted apart."""
+    """By period, first day or page, each counted apart."""
     faults = ["status=500,period=WEEK", "status=501,from=2025-03-04", "status=502,page=1,at=2"]
     with serving(page_size=5, faults=faults) as (_, client):
         assert client.post(asking("WEEK")).status_code == 500
@@ -398,8 +398,8 @@ def test_the_log_says_what_was_sent_and_no_credential(tmp_path: Path) -> None:
     assert (lost["path"], lost["status"], lost["body"]) == ("/nowhere", 404, None)
 
 
-def test_an_answer_can_take_its_time() -> None:
-    """Each answer takes the latency, and the end does not wait for it."""
+def test_responses_can_take_their_time() -> None:
+    """Each response takes the latency, and closing doesn't wait for it."""
     began = time.monotonic()
     with serving(latency=0.05) as (_, client):
         assert client.post(asking()).status_code == 200

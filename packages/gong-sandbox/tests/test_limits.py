@@ -12,7 +12,7 @@ from sandbox_support.client import NOON, Client, asking, serving
 
 
 def test_three_calls_within_a_second_and_no_more() -> None:
-    """The fourth is told to wait for a whole number of seconds, and may come then."""
+    """The fourth must wait for a whole number of seconds, and succeeds then."""
     clock = HandClock(NOON)
     with serving(clock=clock, calls_per_second=3) as (sandbox, client):
         for _ in range(3):
@@ -54,7 +54,7 @@ def test_a_wait_that_is_ignored_is_refused_and_recorded() -> None:
         assert [record.retry_after for record in sandbox.requests] == ["5", "3", None]
 
 
-def test_who_is_told_to_wait_and_calls_at_once_violates_the_wait() -> None:
+def test_a_call_right_after_a_retry_after_is_a_violation() -> None:
     """The grace is for other connections only."""
     with serving(clock=HandClock(NOON), calls_per_second=1, grace=0.25) as (sandbox, client):
         assert [client.post(asking()).status_code for _ in range(3)] == [200, 429, 429]
@@ -80,7 +80,7 @@ def test_a_wait_holds_everyone() -> None:
             assert [record.number for record in sandbox.violations] == [4, 5]
 
 
-def test_a_wait_told_with_a_date_or_another_status_counts_too() -> None:
+def test_a_date_or_another_status_counts_too() -> None:
     """503 with an HTTP date is a wait like any other."""
     clock = HandClock(NOON)
     with serving(clock=clock, faults=["status=503,retry_after=date:5,at=1"]) as (sandbox, client):
@@ -109,7 +109,7 @@ def test_a_day_has_a_quota() -> None:
 
 
 def test_refused_calls_do_not_count() -> None:
-    """Neither a wrong key nor a call that is told to wait uses up the quota."""
+    """Neither a wrong key nor a call during a wait uses up the quota."""
     clock = HandClock(NOON)
     with serving(clock=clock, daily_quota=2, calls_per_second=1) as (_, client):
         key, client.session.auth = client.session.auth, ("wrong", "wrong")
@@ -139,7 +139,7 @@ def test_without_limits_nothing_waits() -> None:
 @settings(deadline=None)
 @given(some.lists(some.floats(0, 2), max_size=60), some.integers(1, 5), some.integers(1, 30))
 def test_no_second_and_no_day_ever_has_more(pauses: list[float], per_second: int, quota: int) -> None:
-    """However calls arrive, those let through stay within both limits, and who waits as told is let through."""
+    """However calls arrive, those admitted stay within both limits, and a call after the wait is admitted."""
     clock = HandClock(NOON)
     limits = CallLimits(clock, per_second, quota, grace=0)
     admitted: list[float] = []

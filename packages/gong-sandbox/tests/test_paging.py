@@ -73,7 +73,7 @@ def test_a_cursor_anywhere_else_gives_the_first_page_again() -> None:
 
 
 def test_a_cursor_can_be_used_again() -> None:
-    """Until it expires it gives the same page, with another cursor to the next."""
+    """Until it expires it returns the same page, with another cursor to the next."""
     with serving(page_size=5, clock=HandClock(NOON)) as (_, client):
         body = {**asking(), "cursor": client.post(asking()).json()["records"]["cursor"]}
         one, other = (client.post(body).json() for _ in range(2))
@@ -90,7 +90,7 @@ def test_a_cursor_can_be_used_again() -> None:
         asking(createdFromDateTime="2015-01-01T00:00:00Z"),
     ],
 )
-def test_a_cursor_is_good_for_its_body_only(other: dict[str, object]) -> None:
+def test_a_cursor_is_valid_for_its_body_only(other: dict[str, object]) -> None:
     """Any other body is refused."""
     with serving(page_size=2) as (_, client):
         cursor = client.post(asking()).json()["records"]["cursor"]
@@ -100,7 +100,7 @@ def test_a_cursor_is_good_for_its_body_only(other: dict[str, object]) -> None:
 
 
 def test_a_cursor_expires() -> None:
-    """It is good for its lifetime, and refused from then on."""
+    """It's valid for its lifetime, and refused from then on."""
     clock = HandClock(NOON)
     with serving(page_size=5, clock=clock, cursor_lifetime=60) as (_, client):
         body = {**asking(), "cursor": client.post(asking()).json()["records"]["cursor"]}
@@ -114,7 +114,7 @@ def test_a_cursor_expires() -> None:
 
 @pytest.mark.parametrize("forge", [lambda _: "", lambda _: "a", lambda _: "é.\ud800.x", lambda c: c[:-2] + "xx"])
 def test_a_forged_cursor_is_refused(forge: object) -> None:
-    """Only what was issued is good."""
+    """Only what was issued is valid."""
     assert callable(forge)
     with serving(page_size=5) as (_, client):
         cursor = client.post(asking()).json()["records"]["cursor"]
@@ -123,7 +123,7 @@ def test_a_forged_cursor_is_refused(forge: object) -> None:
     assert response.json()["errors"] == ["The cursor is invalid"]
 
 
-def test_another_page_cannot_be_written_into_a_cursor() -> None:
+def test_a_changed_cursor_is_refused() -> None:
     """The signature covers the page."""
     with serving(page_size=5) as (_, client):
         header, claims, signature = client.post(asking()).json()["records"]["cursor"].split(".")

@@ -30,13 +30,13 @@ def call(client: Client, access_token: str) -> int:
 
 
 def test_a_refresh_token_is_exchanged_for_new_tokens() -> None:
-    """The answer has everything that Gong's has, and its access token is good."""
+    """The response has everything that Gong's has, and its access token is valid."""
     with serving(token_lifetime=3600) as (sandbox, client):
         first = sandbox.tokens.refresh_token
         response = refresh(sandbox, first)
         assert response.status_code == 200
-        answer = response.json()
-        assert set(answer) == {
+        granted = response.json()
+        assert set(granted) == {
             "access_token",
             "refresh_token",
             "expires_in",
@@ -44,15 +44,15 @@ def test_a_refresh_token_is_exchanged_for_new_tokens() -> None:
             "scope",
             "api_base_url_for_customer",
         }
-        assert answer["refresh_token"] == sandbox.tokens.refresh_token != first
-        assert answer["expires_in"] == 3600
-        assert answer["api_base_url_for_customer"] == sandbox.url
-        assert "api:stats:user-actions" in answer["scope"]
-        assert call(client, answer["access_token"]) == 200
+        assert granted["refresh_token"] == sandbox.tokens.refresh_token != first
+        assert granted["expires_in"] == 3600
+        assert granted["api_base_url_for_customer"] == sandbox.url
+        assert "api:stats:user-actions" in granted["scope"]
+        assert call(client, granted["access_token"]) == 200
 
 
-def test_a_refresh_token_is_good_once() -> None:
-    """The second use of the old one answers 400, and the new one stays good."""
+def test_a_refresh_token_works_once() -> None:
+    """A second use of the old one is a 400, and the new one stays valid."""
     with serving() as (sandbox, _):
         first = sandbox.tokens.refresh_token
         second = refresh(sandbox, first).json()["refresh_token"]
@@ -62,7 +62,7 @@ def test_a_refresh_token_is_good_once() -> None:
 
 
 def test_an_access_token_expires() -> None:
-    """It is good for its lifetime; the one before stays good for its own."""
+    """It's valid for its lifetime; the previous one stays valid for its own."""
     clock = HandClock(NOON)
     with serving(clock=clock, token_lifetime=100) as (sandbox, client):
         old = refresh(sandbox, sandbox.tokens.refresh_token).json()["access_token"]
@@ -96,7 +96,7 @@ def test_only_the_app_may_refresh() -> None:
     ],
 )
 def test_the_token_belongs_into_the_query(options: dict[str, Any], status: int) -> None:
-    """Elsewhere it is not seen, and stays good."""
+    """Elsewhere it isn't read, and stays valid."""
     with serving() as (sandbox, _):
         token = sandbox.tokens.refresh_token
         for place in ("params", "data"):
@@ -107,12 +107,12 @@ def test_the_token_belongs_into_the_query(options: dict[str, Any], status: int) 
 
 
 def test_faults_can_strike_at_tokens() -> None:
-    """A status leaves the token good; an answer that gets lost has used it up."""
+    """A status leaves the token valid; a lost response has used it up."""
     faults = ["status=503,retry_after=60,on=token,at=1", "close,on=token,at=2"]
     with serving(faults=faults, clock=HandClock(NOON)) as (sandbox, client):
         token = sandbox.tokens.refresh_token
         assert refresh(sandbox, token).status_code == 503
-        # Being told to wait for tokens holds nobody who asks for activity.
+        # A Retry-After for tokens doesn't hold for activity.
         assert client.post(asking()).status_code == 200
         assert sandbox.tokens.refresh_token == token
         with pytest.raises(requests.exceptions.ConnectionError):

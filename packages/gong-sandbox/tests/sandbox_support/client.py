@@ -23,7 +23,7 @@ PATIENCE = 60
 
 
 class Client:
-    """Sends what it is told to."""
+    """A client that checks nothing."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.url = sandbox.url + PATH
@@ -52,7 +52,7 @@ class Client:
 
 @contextmanager
 def serving(**options: Any) -> Iterator[tuple[Sandbox, Client]]:  # noqa: ANN401 - those of Sandbox
-    """Serve the shared company, on a fixed day and without limits, unless told otherwise."""
+    """Serve the shared company, on a fixed day and without limits, by default."""
     defaults: dict[str, Any] = {"company": COMPANY, "today": TODAY, "calls_per_second": None, "daily_quota": None}
     with Sandbox(**{**defaults, **options}) as sandbox:
         client = Client(sandbox)
