@@ -24,11 +24,11 @@ def _run() -> None:
     several times while they are imported, which is a third of the time that a start takes.
     """
     gc.disable()
-    from tap_gong_activity.cli import CommandLine  # noqa: PLC0415 - only now that the collector is off
+    from tap_gong_activity.cli import run  # noqa: PLC0415 - only now that the collector is off
 
     gc.freeze()
     gc.enable()
-    CommandLine.cli()
+    run()
 
 
 if __name__ == "__main__":

@@ -160,3 +160,15 @@ def _read(kind: str, path: str, parse_float: Callable[[str], Any] = float) -> di
     except ValueError as error:
         message = f"The {kind} file {path} can't be read as JSON: {str(error).rstrip('.')}."
         raise TapError(message) from None
+
+
+def run() -> None:
+    """Run the command line."""
+    try:
+        command = CommandLine.cli
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the logging that the user configured
+        sys.exit(
+            f"Logging can't be set up ({type(error).__name__}): check TAP_GONG_ACTIVITY_LOGLEVEL, LOGLEVEL and "
+            "SINGER_SDK_LOG_CONFIG."
+        )
+    command()

@@ -281,7 +281,7 @@ class TapGongActivity(Tap):
             raise
         finally:
             self._finish()
-        self._log_summary([stream.name for stream in streams])
+        self._log_summary([stream.name for stream, is_read in zip(streams, results, strict=True) if is_read])
         return all(results)
 
     def _sync(self, stream: GongStream) -> bool:
