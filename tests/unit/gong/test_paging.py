@@ -257,6 +257,13 @@ def test_users_who_stay_missing_are_warned_of_with_both_numbers(users: int) -> N
         assert "2025-03-03 to 2025-03-05" in found.warnings["missing users"]
 
 
+def test_a_second_reading_without_a_total_leaves_the_first_ones() -> None:
+    """The users who are missing stay missing."""
+    with asking(f"{total(1_000)},at=1", "drop=records.totalRecords,at=2", page_size=1_000) as found:
+        assert users_of(found.pages()) == [USERS, USERS]
+        assert "1,000 users" in found.warnings["missing users"]
+
+
 def test_the_total_of_the_last_page_counts() -> None:
     """Earlier ones may be out of date."""
     with asking(total(10_000, page="0"), total(10_000, page="1"), page_size=PAGE_SIZE) as found:

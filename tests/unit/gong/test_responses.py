@@ -294,8 +294,16 @@ def test_an_unknown_field_is_left_out_and_named(beside: str, name: str, value: o
         b"9" * 5_000,
         *(b"[" * n + b"]" * n for n in NESTED),
         *(b'{"a":' * n + b"1" + b"}" * n for n in NESTED),
+        b"[" * 1_000 + rb'"]]\"]]", "\\", "[["' + b"]" * 1_000,
     ],
-    ids=["1e400", "-1e999999", "digits", *(f"{n} arrays" for n in NESTED), *(f"{n} objects" for n in NESTED)],
+    ids=[
+        "1e400",
+        "-1e999999",
+        "digits",
+        *(f"{n} arrays" for n in NESTED),
+        *(f"{n} objects" for n in NESTED),
+        "brackets in texts",
+    ],
 )
 def test_an_unknown_field_may_hold_anything(value: bytes) -> None:
     """It's skipped, however deep or large it is."""
