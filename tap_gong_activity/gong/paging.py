@@ -63,7 +63,8 @@ class PageReader:
         again = self._fruitless_readings < MAX_FRUITLESS_READINGS
         if again:
             found = len(users)
-            total = (yield from self._read_once(request, users)) or total
+            total_again = yield from self._read_once(request, users)
+            total = total if total_again is None else total_again
             if len(users) >= total:
                 return
             with self._lock:
