@@ -101,6 +101,7 @@ class TapGongActivity(Tap):
         Raises:
             TapError: If a setting, the catalog or the state can't be used.
         """
+        self._is_test = False
         self._given = present(config or {})
         schemas = self._setting_schemas()
         if parse_env_config:
@@ -190,6 +191,7 @@ class TapGongActivity(Tap):
             clock=self.clock,
             tally=self.tally,
             log=self.logger.warning,
+            counts_refusals=self._is_test,
         )
 
     @cached_property
@@ -300,6 +302,7 @@ class TapGongActivity(Tap):
         Returns:
             Whether all of them could be read.
         """
+        self._is_test = True
         self.settings = replace(
             self.settings,
             max_retries=min(self.settings.max_retries, 1),

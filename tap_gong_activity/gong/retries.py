@@ -61,16 +61,25 @@ class Retries:
         clock: What waits between two attempts.
         tally: Counts the attempts.
         log: Takes a sentence about each attempt that failed.
+        counts_refusals: Whether a 429 counts as a retry after all, for somebody who waits for the result.
     """
 
     def __init__(
-        self, *, max_retries: int, max_wait: float, clock: Clock, tally: Tally, log: Callable[[str], None]
+        self,
+        *,
+        max_retries: int,
+        max_wait: float,
+        clock: Clock,
+        tally: Tally,
+        log: Callable[[str], None],
+        counts_refusals: bool = False,
     ) -> None:
         self._max_retries = max_retries
         self._max_wait = max_wait
         self._clock = clock
         self._tally = tally
         self._log = log
+        self._counts_refusals = counts_refusals
 
     def call(self, attempt: Callable[[], T]) -> T:
         """Return what `attempt` returns, as soon as it returns.
@@ -86,7 +95,7 @@ class Retries:
                 return attempt()
             except RetryableError as error:
                 failure = error
-            if failure.status == HTTPStatus.TOO_MANY_REQUESTS:
+            if failure.status == HTTPStatus.TOO_MANY_REQUESTS and not self._counts_refusals:
                 refusals += 1
                 now = self._clock.monotonic()
                 refused_since = refused_since if refusals > 1 else now

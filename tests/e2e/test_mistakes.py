@@ -15,11 +15,13 @@ from support.played_runs import (
     assert_failed,
     catalog_of,
     gong,
+    process_left_as_it_was,
     run,
     run_command,
     settings_for,
 )
 
+from tap_gong_activity import cli
 from tap_gong_activity.cli import CommandLine
 
 if TYPE_CHECKING:
@@ -376,7 +378,7 @@ def test_a_test_tries_each_stream_and_says_how_it_went() -> None:
 
 def test_a_test_retries_once_and_does_not_wait_for_long() -> None:
     """Somebody waits for it."""
-    for refusal in (Status(503), Status(429, retry_after="60")):
+    for refusal in (Status(503), Status(429), Status(429, retry_after="9"), Status(429, retry_after="60")):
         with gong(faults=[Fault(refusal)]) as sandbox:
             ran = run(sandbox, "--test")
         assert str(refusal.status) in assert_failed(ran)
@@ -394,3 +396,10 @@ def test_a_missing_scope_ends_its_stream_only() -> None:
     assert ran.bookmarks.get("activity_by_day") is None
     assert ran.bookmarks["activity_by_month"] == "2025-03-01"
     assert {row["aggregation_period"] for row in ran.rows} == {"MONTH"}
+
+
+def test_a_log_level_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK sets up logging before anything else."""
+    monkeypatch.setenv(PREFIX + "LOGLEVEL", "hush")
+    with process_left_as_it_was(), pytest.raises(SystemExit, match="LOGLEVEL"):
+        cli.run()
