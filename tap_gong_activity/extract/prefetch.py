@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 MAX_UNCOMPRESSED_BYTES = 8 * 1024 * 1024
 """Size of the waiting pages beyond which further ones are compressed, to about a tenth."""
 
-MAX_WAITING_BYTES = 32 * 1024 * 1024
+MAX_WAITING_BYTES = 24 * 1024 * 1024
 """Size of the waiting pages, as they are kept, beyond which no thread requests another."""
 
 MAX_AHEAD = 4
 """How many windows for each thread are begun beyond the one being written: what has been fetched is lost on failure."""
+
+STACK_BYTES = 1024 * 1024
+"""Address space for a thread's stack, of which the usual 8 MB leave too little where that is limited."""
 
 POLL_SECONDS = 0.5
 """Longest uninterrupted wait: Python may handle a signal right before a wait, which then doesn't end for it."""
@@ -93,12 +96,13 @@ class ReadAhead:
     def _start_threads(self) -> int:
         """Start the threads, and return how many the machine has given."""
         return_large_buffers()
-        started = 0
+        started, stack_before = 0, threading.stack_size(STACK_BYTES)
         with suppress(RuntimeError, MemoryError):
             while started < self._parallel:
                 # A daemon, as a request under way can't be taken back and must not hold up the end of the run.
                 threading.Thread(target=self._work, name=f"read-ahead-{started + 1}", daemon=True).start()
                 started += 1
+        threading.stack_size(stack_before)
         return started
 
     def _take(self, queue: _Queue) -> Page | None:
