@@ -114,6 +114,23 @@ def test_a_peer_that_does_not_read_ends_with_the_timeout() -> None:
         transport.exchange(requests.Request("POST", url, data=b" " * 20_000_000), max_bytes=MAX_BYTES)
 
 
+def test_sending_is_part_of_the_time() -> None:
+    """However steadily the peer reads."""
+    ticking = itertools.count(0, 0.5)
+
+    def read_all(connection: socket.socket, _over: threading.Event) -> None:
+        with connection.makefile("rb") as received:
+            received.read(2_000_000)
+        connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+
+    with (
+        serving(read_all) as url,
+        exchanging(monotonic=lambda: next(ticking)) as transport,
+        pytest.raises(RetryableError, match=r"didn't respond within 30 s"),
+    ):
+        transport.exchange(requests.Request("POST", url, data=b" " * 2_000_000), max_bytes=MAX_BYTES)
+
+
 def test_no_thread_watches_a_response() -> None:
     """A limit on threads must not end a run."""
     threads: list[int] = []
@@ -141,32 +158,46 @@ def test_an_address_that_is_a_black_hole_takes_no_time_from_the_response(monkeyp
 
     def late(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(65_536)
-        over.wait(0.2)
+        over.wait(0.6)
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
 
     monkeypatch.setattr("urllib3.util.connection.socket.getaddrinfo", both)
-    with hole, filler, serving(late) as url, exchanging(timeout=0.4, connect_timeout=0.3) as transport:
+    with hole, filler, serving(late) as url, exchanging(timeout=1.05, connect_timeout=0.5) as transport:
         request = requests.Request("GET", url.replace("127.0.0.1", "gong.test"))
         assert transport.exchange(request, max_bytes=MAX_BYTES).body == b"{}"
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 Connected\r\n", b"HTTP/1.1 200 Connected\r\n\r\n"])
-def test_connecting_has_a_timeout_of_its_own(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the proxy's response to CONNECT and the TLS handshake together, here of a proxy that drips both."""
+def test_connecting_has_a_timeout_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a proxy drips its response to CONNECT."""
+    ticking = itertools.count(0, 0.5)
 
     def drip(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(65_536)
-        for byte in answer + b"\x16\x03\x03\x40\x00" + bytes(16_384):
-            connection.sendall(bytes([byte]))
-            if over.wait(0.005):
-                return
+        connection.sendall(HEAD)
+        while not over.wait(0.0005):
+            connection.sendall(b"a")
 
     with serving(drip) as url:
         monkeypatch.setenv("https_proxy", url)
-        began = time.monotonic()
-        message = failure("https://gong.test", connect_timeout=0.3)
-        assert time.monotonic() - began < 10
+        message = failure("https://gong.test", connect_timeout=10, monotonic=lambda: next(ticking))
         assert message == f"RetryableError: Connection to https://gong.test through the proxy {url} failed (timed out)"
+
+
+def test_the_tls_handshake_gets_what_the_proxy_has_left_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are one connecting."""
+    now = [0.0]
+
+    def take_the_time(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65_536)
+        now[0] = 29.9
+        connection.sendall(HEAD + b"\r\n")
+        over.wait()
+
+    with serving(take_the_time) as url:
+        monkeypatch.setenv("https_proxy", url)
+        began = time.monotonic()
+        assert failure("https://gong.test", connect_timeout=30, monotonic=lambda: now[0]).endswith("failed (timed out)")
+        assert time.monotonic() - began < 20
 
 
 def test_a_request_is_announced_right_before_it_is_sent() -> None:
@@ -188,13 +219,24 @@ def test_a_request_is_announced_right_before_it_is_sent() -> None:
 
 def test_a_connection_that_the_server_closes_during_a_wait_is_replaced() -> None:
     """Before the request is sent, so that it costs no retry."""
+    waiting, closed = threading.Event(), threading.Event()
+    calls: list[None] = []
 
     def answer_once(connection: socket.socket, _over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+        waiting.wait(30)
+        connection.shutdown(socket.SHUT_RDWR)
+        closed.set()
 
-    with serving(answer_once) as url, exchanging(before_send=lambda: time.sleep(0.05)) as transport:
-        for _ in range(3):
+    def wait() -> None:
+        calls.append(None)
+        if len(calls) == 2:
+            waiting.set()
+            closed.wait(30)
+
+    with serving(answer_once) as url, exchanging(before_send=wait) as transport:
+        for _ in range(2):
             assert transport.exchange(requests.Request("GET", url), max_bytes=MAX_BYTES).body == b"{}"
 
 
