@@ -87,7 +87,7 @@ class PageReader:
                 if refusal.seconds_waited >= LONG_WAIT_SECONDS and refusal.pages > most_pages:
                     most_pages = refusal.pages
                 elif has_restarted:
-                    message = f"{refusal}, also after the window was read again from its first page"
+                    message = f"{refusal}, also after a restart from its first page"
                     raise GongError(message, refusal.status) from None
                 else:
                     has_restarted = True
@@ -125,7 +125,7 @@ class PageReader:
                 return total
             if hash(cursor) in cursors:
                 message = (
-                    "Gong returned a cursor that it had returned for this window before, so paging would never end"
+                    "Gong returned a cursor that it had returned for this request before, so paging would never end"
                 )
                 raise GongError(message)
             if pages_without_new_user >= MAX_PAGES_WITHOUT_NEW_USER:
