@@ -1,0 +1,3 @@
+{{ config(enabled='day' in var('gong_activity_grains')) }}
+
+{{ activity_fact('day') }}

@@ -1,0 +1,3 @@
+{{ config(enabled='month' in var('gong_activity_grains')) }}
+
+{{ activity_fact('month') }}

@@ -1,0 +1,3 @@
+{{ config(enabled='quarter' in var('gong_activity_grains')) }}
+
+{{ activity_fact('quarter') }}

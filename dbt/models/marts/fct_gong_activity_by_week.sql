@@ -1,0 +1,3 @@
+{{ config(enabled='week' in var('gong_activity_grains')) }}
+
+{{ activity_fact('week') }}

@@ -1,0 +1,3 @@
+{{ config(enabled='year' in var('gong_activity_grains')) }}
+
+{{ activity_fact('year') }}

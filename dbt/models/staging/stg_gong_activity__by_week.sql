@@ -1,0 +1,3 @@
+{{ config(enabled='week' in var('gong_activity_grains')) }}
+
+{{ stage_activity('week') }}

@@ -1,0 +1,25 @@
+-- Every user with activity, with the newest address. Some are missing from the users that Gong lists.
+{%- set grains = var('gong_activity_grains') %}
+with seen as (
+    {%- for grain in grains %}
+    select user_id, user_email_address, period_end_date from {{ ref('stg_gong_activity__by_' ~ grain) }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+ranked as (
+    select
+        user_id,
+        user_email_address,
+        row_number() over (
+            partition by user_id
+            order by case when user_email_address is null then 1 else 0 end, period_end_date desc, user_email_address
+        ) as recency
+    from seen
+)
+
+select user_id, user_email_address
+from ranked
+where recency = 1
