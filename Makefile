@@ -4,7 +4,7 @@ WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github-actions/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format types bench demo test-airflow lock upgrade clean
+.PHONY: help install test lint format types bench demo test-airflow test-dbt lock upgrade clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ demo: install ## Load a year of activity from the sandbox into CSV files, twice
 test-airflow: install examples/airflow/.venv/.locked ## Run the Airflow example, in an Airflow of its own
 	$(BIN)/python -m pytest examples/airflow/tests
 
+test-dbt: install dbt/.venv/.locked ## Build and test the dbt package on DuckDB and PostgreSQL, in an environment of its own
+	$(BIN)/python -m pytest dbt/integration_tests
+
 lock: .venv/.locked ## Write requirements.lock anew after a change in pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --no-config --universal --python-version 3.10 --group dev \
 		--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
@@ -50,7 +53,7 @@ upgrade: lock ## Write requirements.lock anew with the newest releases allowed
 
 # Meltano's .meltano holds the bookmarks of real runs, and output what they loaded: both are left alone.
 clean: ## Remove .venv, built packages and caches
-	rm -rf .venv examples/airflow/.venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv examples/airflow/.venv dbt/.venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.meltano -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # From nothing each time, so that a requirement that has left the lock leaves the environment as well.
@@ -64,7 +67,7 @@ clean: ## Remove .venv, built packages and caches
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable packages/gong-sandbox
 	@touch $@
 
-examples/airflow/.venv/.locked: examples/airflow/requirements.lock
+%/.venv/.locked: %/requirements.lock
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@

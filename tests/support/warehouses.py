@@ -27,12 +27,14 @@ class Warehouse:
         loader: The command that loads into it.
         folder: Where files can be written.
         environment: Environment variables for the loader.
+        connection: Environment variables with which another program connects.
         query: Runs a query and gives its rows.
     """
 
     loader: Sequence[str | Path]
     folder: Path
     environment: Mapping[str, str]
+    connection: Mapping[str, str]
     query: Callable[[str], list[tuple[Any, ...]]]
 
     def load(self, settings: Mapping[str, Any], streams: Sequence[str], state: str | None = None) -> str:
@@ -55,6 +57,13 @@ def postgres(folder: Path) -> Iterator[Warehouse]:
             "target-postgres",
             folder,
             {**config, "database": info.dbname},
+            {
+                "PGHOST": info.host,
+                "PGPORT": str(info.port),
+                "PGUSER": info.user,
+                "PGPASSWORD": info.password,
+                "PGDATABASE": info.dbname,
+            },
             # The queries are the project's own.
             lambda query: connection.execute(query.encode()).fetchall(),
         )
@@ -69,14 +78,18 @@ def duckdb_file(folder: Path) -> Iterator[Warehouse]:
         with duckdb.connect(path, read_only=True) as connection:
             return connection.execute(text).fetchall()
 
-    yield _warehouse("target-duckdb", folder, {"filepath": str(path)}, query)
+    yield _warehouse("target-duckdb", folder, {"filepath": str(path)}, {"GONG_ACTIVITY_DUCKDB": str(path)}, query)
 
 
 def _warehouse(
-    target: str, folder: Path, config: Mapping[str, Any], query: Callable[[str], list[tuple[Any, ...]]]
+    target: str,
+    folder: Path,
+    config: Mapping[str, Any],
+    connection: Mapping[str, str],
+    query: Callable[[str], list[tuple[Any, ...]]],
 ) -> Warehouse:
     declared = definition(target)
     config_file = folder / "loader.json"
     config_file.write_text(json.dumps({**declared["config"], **config}), encoding="utf-8")
     command: list[str | Path] = [install(target, folder / "environment"), "--config", config_file]
-    return Warehouse(command, folder, declared.get("env", {}), query)
+    return Warehouse(command, folder, declared.get("env", {}), connection, query)
