@@ -1,6 +1,6 @@
 """Writes models/columns.md: the columns' descriptions, as the tap's schemas give them.
 
-    python dbt/describe_columns.py
+python dbt/describe_columns.py
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gong_sandbox import COUNTERS, Company, Sandbox
+from gong_sandbox import Company, Sandbox
 from support.company_rows import COUNTER_COLUMNS
 from support.tap_runs import settings_for
 from support.warehouses import Warehouse, duckdb_file, postgres
@@ -99,7 +99,7 @@ def test_everybody_with_an_account_has_every_month(warehouse: Warehouse) -> None
     rows = warehouse.query("select user_id, month from gong_activity_marts.mart_gong_coaching_by_month")
     months = {month for _, month in rows}
 
-    assert len(months) == 8  # noqa: PLR2004 - November to June
+    assert len(months) == 8
     for profile in profiles().values():
         if profile.is_active:
             theirs = {month for user, month in rows if user == profile.user_id}
@@ -156,7 +156,7 @@ def test_managers_reach_everybody_below_them(warehouse: Warehouse) -> None:
 def next_month(month: date) -> date:
     """Return the first day of the month after."""
     return (month.replace(day=28).replace(month=month.month % 12 + 1, day=1)).replace(
-        year=month.year + (month.month == 12)  # noqa: PLR2004 - December
+        year=month.year + (month.month == 12)
     )
 
 

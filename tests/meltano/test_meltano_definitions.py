@@ -19,7 +19,7 @@ from tap_gong_activity.streams import STREAMS
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = YAML(typ="safe").load(ROOT / "meltano.yml")
-(TAP,) = PROJECT["plugins"]["extractors"]
+TAP, TAP_FOR_MARTS = PROJECT["plugins"]["extractors"]
 LOADERS: list[dict[str, Any]] = PROJECT["plugins"]["loaders"]
 HUB: dict[str, Any] = YAML(typ="safe").load(ROOT / "meltano-hub.yml")
 SETTINGS: dict[str, Any] = ABOUT["settings"]["properties"]
@@ -95,14 +95,27 @@ def test_loader_is_declared_whole(loader: dict[str, Any]) -> None:
 
 
 def test_schedule_runs_the_job() -> None:
-    """The daily schedule runs the project's one job, which runs the tap into one of the loaders."""
-    (schedule,), (job,) = PROJECT["schedules"], PROJECT["jobs"]
+    """The daily schedule runs the first job, which runs the tap into one of the loaders."""
+    (schedule,), (job, _) = PROJECT["schedules"], PROJECT["jobs"]
 
     assert schedule["job"] == job["name"]
     assert job["tasks"] == ["tap-gong-activity target-csv"]
     assert {name for name in schedule["env"] if name.startswith("TAP_GONG_ACTIVITY_")} <= {
         f"TAP_GONG_ACTIVITY_{name.upper()}" for name in SETTINGS
     }
+
+
+def test_job_for_marts_loads_what_the_dbt_package_reads() -> None:
+    """The second job loads the streams that the package's sources name by default, and then builds its models."""
+    job = PROJECT["jobs"][1]
+    package = YAML(typ="safe").load(ROOT / "dbt" / "dbt_project.yml")
+
+    assert job["tasks"] == ["tap-gong-activity-for-marts target-duckdb dbt-duckdb:build"]
+    assert TAP_FOR_MARTS["inherit_from"] == TAP["name"]
+    assert TAP_FOR_MARTS["select"] == [
+        *(f"activity_by_{grain}.*" for grain in package["vars"]["gong_activity_grains"]),
+        "users.*",
+    ]
 
 
 def test_project_asks_for_no_account() -> None:

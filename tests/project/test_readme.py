@@ -128,7 +128,7 @@ def test_drawing_is_what_its_script_draws() -> None:
 def test_every_link_to_a_file_or_a_heading_leads_somewhere() -> None:
     """No link in the documentation to a file of the project, or to a heading, is dead."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
-    pages += [*ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/*.md")]
+    pages += [*ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/*.md"), *ROOT.glob("dbt/*.md")]
     dead = []
     for page in pages:
         text = page.read_text(encoding="utf-8")
