@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from urllib3 import HTTPConnectionPool, HTTPResponse, PoolManager
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds that connecting to an address may take, and then the TLS handshake and the proxy together."""
+"""Seconds that connecting to an address may take, with the TLS handshake and the proxy."""
 
 MAX_TIMEOUT = 1_000_000.0
 """Seconds beyond which a socket accepts no timeout."""
@@ -289,9 +289,10 @@ class _BoundedConnection(HTTPConnection):
 
     @override
     def _new_conn(self) -> socket.socket:
-        # Each address of the host has had its own time until here.
+        start, timeout = self.limits.monotonic(), self.limits.connect_timeout
         sock = super()._new_conn()
-        self.bounds = self.limits.bounds(self.limits.connect_timeout)
+        # Addresses tried before this one were refused at once or took the whole timeout.
+        self.bounds = self.limits.bounds(timeout - (self.limits.monotonic() - start) % timeout)
         self._has_been_used = False
         return sock
 
