@@ -299,7 +299,9 @@ def assert_failed(run: Run, status: int = 1) -> str:
 def assert_told_in_sentences(run: Run) -> None:
     """Check that nothing but whole lines was written, no traceback among them, and that each wait was kept."""
     assert "Traceback" not in run.log, run.log
-    assert "py.warnings" not in run.log, run.log
+    # The SDK warns of a Python that's no longer maintained.
+    warnings = [line for line in run.log.splitlines() if "py.warnings" in line and "end of life" not in line]
+    assert warnings == [], run.log
     assert run.output.endswith(b"\n") or not run.output, run.output[-200:]
     assert [record for record in run.requests if record.violation] == []
 
