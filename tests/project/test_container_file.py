@@ -82,7 +82,7 @@ def test_loaders_write_to_the_volume(name: str) -> None:
     settings = {
         f"{plugin['name']}_{setting['name']}".upper().replace("-", "_")
         for plugin in plugins(MELTANO_YML.read_text(encoding="utf-8")).values()
-        for setting in plugin["settings"]
+        for setting in plugin.get("settings", ())
     }
 
     assert name in settings

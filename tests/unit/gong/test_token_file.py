@@ -1,0 +1,35 @@
+"""The OAuth token file, beside other tools that write it."""
+
+from __future__ import annotations
+
+import fcntl
+from typing import TYPE_CHECKING, Any
+
+from support.fake_clock import FakeClock
+
+from tap_gong_activity.gong.token_file import locked_token_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_a_file_that_was_replaced_before_it_was_locked_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is on the file that other processes find under the path, not on one that's gone."""
+    path, successor = tmp_path / "tokens.json", tmp_path / "tokens.json.new"
+    for file, content in ((path, '{"refresh_token": "old"}'), (successor, '{"refresh_token": "new"}')):
+        file.write_text(content)
+        file.chmod(0o600)
+    flock = fcntl.flock
+
+    def flock_after_replacement(file: Any, operation: int) -> None:  # noqa: ANN401 - whatever has a descriptor
+        if successor.exists():
+            successor.replace(path)
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock_after_replacement)
+    with locked_token_file(path, FakeClock(), lambda _: None) as file:
+        assert file.read() == {"refresh_token": "new"}
