@@ -20,9 +20,9 @@ def test_a_file_that_was_replaced_before_it_was_locked_is_opened_again(
 ) -> None:
     """The lock is on the file that other processes find under the path, not on one that's gone."""
     path, successor = tmp_path / "tokens.json", tmp_path / "tokens.json.new"
-    for file, content in ((path, '{"refresh_token": "old"}'), (successor, '{"refresh_token": "new"}')):
-        file.write_text(content)
-        file.chmod(0o600)
+    for written, content in ((path, '{"refresh_token": "old"}'), (successor, '{"refresh_token": "new"}')):
+        written.write_text(content)
+        written.chmod(0o600)
     flock = fcntl.flock
 
     def flock_after_replacement(file: Any, operation: int) -> None:  # noqa: ANN401 - whatever has a descriptor
