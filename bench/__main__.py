@@ -1,4 +1,4 @@
-"""`python -m bench` measures everything, which takes a quarter of an hour; `python -m bench rows pace` only those."""
+"""`python -m bench` measures everything, which takes half an hour; `python -m bench rows pace` only those."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.batch import compare_batch
 from bench.memory import compare_memory
 from bench.pace import compare_neighbors, compare_pace
+from bench.pipelines import compare_pipelines
 from bench.rows import compare_rows
 from bench.start import compare_start
 
@@ -20,6 +22,8 @@ PARTS = {
     "memory": compare_memory,
     "pace": compare_pace,
     "neighbors": compare_neighbors,
+    "batch": compare_batch,
+    "pipelines": compare_pipelines,
 }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from support.fake_clock import FakeClock
 
-from tap_gong_activity.gong.token_file import locked_token_file
+from tap_gong_activity.gong.token_file import ROOM_BYTES, locked_token_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,3 +35,22 @@ def test_a_file_that_was_replaced_before_it_was_locked_is_opened_again(
     monkeypatch.setattr(fcntl, "flock", flock_after_replacement)
     with locked_token_file(path, FakeClock(), lambda _: None) as file:
         assert file.read() == {"refresh_token": "new"}
+
+
+def test_the_room_and_the_successor_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a power cut leaves is on the disk before the caller goes on."""
+    path = tmp_path / "tokens.json"
+    path.write_text('{"refresh_token": "old"}')
+    path.chmod(0o600)
+    synced: list[tuple[int, str]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda _: synced.append((path.stat().st_size, json.loads(path.read_text())["refresh_token"]))
+    )
+
+    with locked_token_file(path, FakeClock(), lambda _: None) as file:
+        file.prove_room()
+        file.write({"refresh_token": "new"})
+
+    (proven, before), (stored, after) = synced
+    assert (before, after) == ("old", "new")
+    assert stored == proven > ROOM_BYTES
