@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_gong_activity.base.errors import SettingsError
+from tap_gong_activity.base.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -52,7 +53,7 @@ def check_sdk_settings(config: Mapping[str, Any], schemas: Mapping[str, Mapping[
     for place, mapping in [("", maps), *(maps.items() if isinstance(maps, dict) else ())]:
         if isinstance(mapping, dict) and mapping.get("__else__") not in REMOVED:
             message = f"The setting {'.'.join(filter(None, ('stream_maps', place, '__else__')))} must be null."
-            raise SettingsError(message)
+            raise SettingsError(redact(message))
     for name, schema in schemas.items():
         if name in config:
             _check(name, config[name], schema)
@@ -62,9 +63,8 @@ def check_sdk_settings(config: Mapping[str, Any], schemas: Mapping[str, Mapping[
         raise SettingsError(message)
     for stream, definition in config.get("stream_maps", {}).items():
         if stream.startswith("__") and stream != "__else__":
-            message = (
-                f"The setting stream_maps has an unknown option {stream!r:.60}: a stream's name or __else__ goes there."
-            )
+            option = redact(repr(stream))[:60]
+            message = f"The setting stream_maps has an unknown option {option}: a stream's name or __else__ goes there."
             raise SettingsError(message)
         for name, expression in definition.items() if isinstance(definition, dict) else ():
             if name == "__filter__" or not (name.startswith("__") or expression in REMOVED):
@@ -87,7 +87,7 @@ def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:  # noqa: A
     error = _deepest(error)
     place = ".".join([name, *(f"{part!s:.60}" for part in error.absolute_path)])
     message = f"The setting {place} {_problem(error)}."
-    raise SettingsError(message)
+    raise SettingsError(redact(message))
 
 
 def _problem(error: Any) -> str:  # noqa: ANN401 - jsonschema has no types

@@ -19,6 +19,7 @@ from singer_sdk.singerlib import StateMessage
 from tap_gong_activity.base import signals
 from tap_gong_activity.base.clock import Clock
 from tap_gong_activity.base.errors import MissingScopeError, SettingsError, TapError, TerminatedError
+from tap_gong_activity.base.redaction import redact
 from tap_gong_activity.base.stats import Tally
 from tap_gong_activity.environment import load_dotenv_file, settings_in_environment, unknown_variables
 from tap_gong_activity.extract.windows import company_today
@@ -127,7 +128,7 @@ class TapGongActivity(Tap):
 
     def _warn_of_unknown(self, kind: str, names: Sequence[str]) -> None:
         if names:
-            shown = ", ".join(f"{name!s:.60}" for name in names[:MAX_NAMES])
+            shown = ", ".join(redact(name)[:60] for name in names[:MAX_NAMES])
             more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
             self.logger.warning("Unknown %s ignored: %s%s.", kind, shown, more)
 
@@ -283,7 +284,7 @@ class TapGongActivity(Tap):
             raise
         finally:
             self._finish()
-        self._log_summary([stream.name for stream, is_read in zip(streams, results, strict=True) if is_read])
+        self._log_summary(streams, results)
         return all(results)
 
     def _sync(self, stream: GongStream) -> bool:
@@ -355,12 +356,17 @@ class TapGongActivity(Tap):
         if client is not None:
             client.close()
 
-    def _log_summary(self, streams: list[str]) -> None:
+    def _log_summary(self, streams: list[GongStream], results: list[bool]) -> None:
         tally = self.tally
+        read, failed = (
+            ", ".join(stream.name for stream, is_read in zip(streams, results, strict=True) if is_read is wanted)
+            for wanted in (True, False)
+        )
         self.logger.info(
-            "Done: %s, %d rows, %d requests, %d of them retries, in %.1f s, of which %.1f s went by waiting for the "
+            "Done: %s%s, %d rows, %d requests, %d of them retries, in %.1f s, of which %.1f s went by waiting for the "
             "rate limit and %.1f s waiting for Gong.",
-            ", ".join(streams) or "no stream",
+            read or "no stream",
+            f"; failed: {failed}" if failed else "",
             tally.rows,
             tally.requests,
             tally.retries,
@@ -368,7 +374,7 @@ class TapGongActivity(Tap):
             tally.seconds_for_limit,
             tally.seconds_for_gong,
         )
-        if tally.requests and not tally.rows:
+        if tally.requests and not tally.rows and not failed:
             self.logger.warning(
                 "Gong answered without a single row: nobody may have been active in these dates, the key may not see "
                 "these users, or start_date, user_ids, users_created_from or users_created_to may leave nobody.",

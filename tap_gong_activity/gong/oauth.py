@@ -57,6 +57,9 @@ TOKEN_TIMEOUT_SECONDS = 30.0
 STORE_SECONDS = 5.0
 """How long storing the response may take."""
 
+MAX_HEADER_VALUE_LENGTH = 8_000
+"""Longest token to send: servers refuse longer headers, and the file needs room for the refresh token."""
+
 MAX_RESPONSE_BYTES = 1_048_576
 """Size of the largest response of the token endpoint."""
 
@@ -151,8 +154,9 @@ class OAuthCredentials:
     def _read(self, file: TokenFile) -> dict[str, Any]:
         content = file.read()
         for name in ("client_id", "client_secret", "refresh_token"):
-            # Whatever can't be in a header or a query would fail there, in words that repeat it.
-            if not _is_printable(content.get(name)):
+            value = content.get(name)
+            # A header can't hold everything; a query can, so whatever refresh token Gong issued can be used.
+            if not (isinstance(value, str) and value if name == "refresh_token" else _is_printable(value)):
                 message = (
                     f"The OAuth token file {self._path} has no {name}, which must be a string of printable ASCII "
                     "characters without spaces."
@@ -204,7 +208,7 @@ class OAuthCredentials:
                 auth=(content["client_id"], content["client_secret"]),
             )
             try:
-                response = transport.exchange(request, max_bytes=MAX_RESPONSE_BYTES)
+                response = transport.exchange(request, max_bytes=MAX_RESPONSE_BYTES, accept_truncated=True)
             except RetryableError as error:
                 reason = f"OAuth token refresh: {error.reason}"
                 raise RetryableError(reason, error.status) from None
@@ -222,7 +226,8 @@ class OAuthCredentials:
         """
         fields = _fields(response.body)
         refresh_token = fields.get("refresh_token")
-        if response.status != HTTPStatus.OK or not (isinstance(refresh_token, str) and refresh_token):
+        is_success = HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
+        if not (is_success and isinstance(refresh_token, str) and refresh_token):
             raise self._failure_of(response, fields)
         access_token = fields.get("access_token")
         self._secrets |= {token for token in (access_token, refresh_token) if isinstance(token, str)}
@@ -241,6 +246,8 @@ class OAuthCredentials:
         answered = f"The OAuth token endpoint {self._token_host()} answered {status}"
         if isinstance(error, str) and error:
             answered += f" ({redact(error, self._secrets)})"
+        if response.is_truncated:
+            return RetryableError(f"{answered}, but its response was truncated", status)
         if status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS} or (
             status >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
@@ -293,7 +300,7 @@ def _lifetime_seconds(expires_in: object) -> float:
 
 def _is_printable(value: object) -> TypeGuard[str]:
     """Whether a value can be sent in a header."""
-    return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
+    return isinstance(value, str) and re.fullmatch(rf"[!-~]{{1,{MAX_HEADER_VALUE_LENGTH}}}", value) is not None
 
 
 def _url(value: object) -> str | None:

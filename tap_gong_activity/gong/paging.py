@@ -96,12 +96,13 @@ class PageReader:
     def _read_pages(self, request: PagedRequest, users: set[int]) -> Generator[bytes | bytearray, None, int | None]:
         parameters, cursors, users_read = request.parameters, set[int](), set[int]()
         pages_without_new_user, seconds_waited = 0, 0.0
+        total: int | None = None
         while True:
             try:
                 page = self._client.request(
                     request.endpoint,
                     parameters,
-                    partial(self._read_page, request, users),
+                    partial(self._read_page, request, users, total),
                     max_bytes=request.max_bytes,
                 )
             except GongError as error:
@@ -115,7 +116,8 @@ class PageReader:
             pages_without_new_user = pages_without_new_user + 1 if on_page <= users_read else 0
             users_read |= on_page
             users |= on_page
-            cursor, total, bodies = page.cursor, page.total, [page.body]
+            # A page that doesn't say doesn't take back what the pages before it said.
+            cursor, total, bodies = page.cursor, total if page.total is None else page.total, [page.body]
             # Or they'd stay in memory, in each thread, while they wait and while the next page comes in.
             del page, on_page
             given_at = self._monotonic()
@@ -136,11 +138,14 @@ class PageReader:
             cursors.add(hash(cursor))
             parameters = {**request.parameters, "cursor": cursor}
 
-    def _read_page(self, request: PagedRequest, users: set[int], body: bytes | bytearray) -> Page:
+    def _read_page(
+        self, request: PagedRequest, users: set[int], last_total: int | None, body: bytes | bytearray
+    ) -> Page:
         page = read_page(body, request.endpoint)
-        if page.user_ids is None and page.total is not None and len(users) < page.total:
+        total = last_total if page.total is None else page.total
+        if page.user_ids is None and total is not None and len(users) < total:
             problem = (
-                f"has no {request.endpoint.users_field}, although records.totalRecords is {page.total:,} and only "
+                f"has no {request.endpoint.users_field}, although records.totalRecords is {total:,} and only "
                 f"{len(users):,} users have come"
             )
             raise FailedResponseError(problem, page.envelope)

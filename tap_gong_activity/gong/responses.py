@@ -62,15 +62,21 @@ class ErrorEnvelope(msgspec.Struct, rename="camel"):
     errors: list[str] | None = None
 
 
-_envelope = msgspec.json.Decoder(ErrorEnvelope)
+class _RawEnvelope(msgspec.Struct, rename="camel"):
+    request_id: msgspec.Raw = msgspec.Raw()
+    errors: msgspec.Raw = msgspec.Raw()
+
+
+_envelope = msgspec.json.Decoder(_RawEnvelope)
 
 
 def decode_envelope(body: bytes | bytearray) -> ErrorEnvelope | None:
     """Decode the body of an error, or return None if it isn't Gong's envelope."""
     try:
-        envelope = _envelope.decode(body)
+        raw = _envelope.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    envelope = _lenient_envelope(raw.request_id, raw.errors)
     return envelope if envelope.request_id or envelope.errors else None
 
 
@@ -176,15 +182,22 @@ def _has_errors(errors: msgspec.Raw) -> bool:
 
 
 def _lenient_envelope(request_id: msgspec.Raw, errors: msgspec.Raw) -> ErrorEnvelope:
-    text = _lenient(errors, str)
-    return ErrorEnvelope(_lenient(request_id, str), [text] if text else _lenient(errors, list[str]))
+    value: object = _lenient(errors, object)
+    values = value if isinstance(value, list) else [value]
+    # An object may hold what Gong means to say.
+    texts = [
+        one if isinstance(one, str) else msgspec.json.encode(one).decode()
+        for one in values
+        if isinstance(one, str | dict) and one
+    ]
+    return ErrorEnvelope(_lenient(request_id, str), texts or None)
 
 
 def _lenient(raw: msgspec.Raw, kind: type[T]) -> T | None:
     """The value, or None if it's of another kind."""
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

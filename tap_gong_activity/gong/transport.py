@@ -52,7 +52,7 @@ MAX_CONNECTIONS = 1_000
 MAX_HEAD_BYTES = 1_048_576
 """Bytes of a response's head, any number of `100 Continue` before it included."""
 
-MAX_ERROR_BYTES = 65_536
+MAX_ERROR_BYTES = 2_097_152
 """Bytes that are read of the body of an error; Gong's envelope is far shorter."""
 
 READ_BYTES = 262_144
@@ -72,7 +72,7 @@ class Response(NamedTuple):
         status: The HTTP status.
         headers: The headers; names in any case.
         body: The decompressed body, all of it if the status is 200, else the first `MAX_ERROR_BYTES`.
-        is_truncated: Whether the connection ended before the body did; never if the status is 200.
+        is_truncated: Whether the connection ended before the body did; with a status of 200 only if that's accepted.
     """
 
     request: requests.PreparedRequest
@@ -114,12 +114,13 @@ class Transport:
         """Close the connections."""
         self._adapter.close()
 
-    def exchange(self, request: requests.Request, *, max_bytes: int) -> Response:
+    def exchange(self, request: requests.Request, *, max_bytes: int, accept_truncated: bool = False) -> Response:
         """Send a request and return its response; redirects aren't followed.
 
         Args:
             request: What to send. Credentials belong into its `auth`, or a .netrc entry would replace them.
             max_bytes: Size of the largest body to accept with a status of 200.
+            accept_truncated: Whether to return what has arrived of such a body if the rest doesn't.
 
         Raises:
             RetryableError: If there was no response, or not all of it.
@@ -138,14 +139,16 @@ class Transport:
             with self._adapter.send(prepared, timeout=timeout, **environment) as response:  # type: ignore[arg-type]
                 if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
                     raise FatalError(_proxy_refusal(proxy))
-                return self._read(prepared, response, max_bytes)
+                return self._read(prepared, response, max_bytes, accept_truncated=accept_truncated)
         except _TooManyBytesError:
             message = f"The response of {origin(url)} has a head of more than {MAX_HEAD_BYTES:,} bytes: check api_url"
             raise GongError(message) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise self._failure(error, url, proxy) from None
 
-    def _read(self, request: requests.PreparedRequest, response: requests.Response, max_bytes: int) -> Response:
+    def _read(
+        self, request: requests.PreparedRequest, response: requests.Response, max_bytes: int, *, accept_truncated: bool
+    ) -> Response:
         body, is_truncated, is_too_large = bytearray(), False, False
         is_error = response.status_code != HTTPStatus.OK
         max_bytes = MAX_ERROR_BYTES if is_error else max_bytes
@@ -161,7 +164,7 @@ class Transport:
             # Of more bytes than it can become.
             is_too_large = True
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            if not is_error:
+            if not (is_error or accept_truncated):
                 if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
                     problem = f"didn't arrive within {self._limits.timeout:g} s"
                 elif isinstance(error, urllib3.exceptions.DecodeError):
@@ -403,7 +406,8 @@ def _check_proxy(proxy: str | None) -> None:
         return
     try:
         parts = urllib3.util.parse_url(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
-    except ValueError:
+    except (ValueError, TypeError):
+        # A TypeError of requests, if there's a user but no host.
         parts = urllib3.util.Url()
     if not parts.host or parts.scheme not in PROXY_SCHEMES:
         message = (

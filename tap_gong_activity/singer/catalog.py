@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.singerlib import Catalog, CatalogEntry, MetadataMapping, Schema, StreamMetadata
 
 from tap_gong_activity.base.errors import CatalogError
+from tap_gong_activity.base.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +32,8 @@ def parse_catalog(content: Mapping[str, Any]) -> Catalog:
         raise CatalogError(message) from None
     for entry in entries:
         if _has_reference(entry.get("schema")):
-            message = f"The catalog's schema of {entry['tap_stream_id']!r:.60} has a $ref, which isn't supported."
+            stream = redact(repr(entry["tap_stream_id"]))[:60]
+            message = f"The catalog's schema of {stream} has a $ref, which isn't supported."
             raise CatalogError(message)
     return catalog
 
@@ -64,7 +66,7 @@ def complete_catalog(catalog: Catalog, streams: Iterable[Stream]) -> list[str]:
 def _completed(entry: CatalogEntry, stream: Stream) -> CatalogEntry:
     if entry.stream not in {None, stream.name}:
         message = (
-            f"The catalog renames {stream.name} to {entry.stream!r:.60}, which isn't supported: "
+            f"The catalog renames {stream.name} to {redact(repr(entry.stream))[:60]}, which isn't supported: "
             "use __alias__ in stream_maps."
         )
         raise CatalogError(message)

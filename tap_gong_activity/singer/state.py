@@ -12,6 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_gong_activity.base.errors import StateError
+from tap_gong_activity.base.redaction import redact
 from tap_gong_activity.extract.plan import Written
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def check_state(state: object, streams: Iterable[str]) -> None:
     bookmarks = content.get("bookmarks", {})
     # The SDK walks over every stream's entry, also over those of other taps.
     for stream, entry in _checked(bookmarks, dict, "The state's bookmarks").items():
-        name = f"The state's entry for {stream!r:.60}"
+        name = f"The state's entry for {redact(repr(stream))[:60]}"
         partitions = _checked(entry, dict, name).get("partitions", [])
         for part in (entry, *_checked(partitions, list, f"{name}, in its partitions,")):
             markers = _checked(part, dict, f"{name}, in its partitions,").get("progress_markers", {})
@@ -50,8 +51,8 @@ def check_state(state: object, streams: Iterable[str]) -> None:
         key = entry.get("replication_key", REPLICATION_KEY)
         if key != REPLICATION_KEY:
             message = (
-                f"The state's bookmark for {stream} is for the replication key {key!r:.60}, not {REPLICATION_KEY}: "
-                "remove the stream's entry to sync from start_date again."
+                f"The state's bookmark for {stream} is for the replication key {redact(repr(key))[:60]}, not "
+                f"{REPLICATION_KEY}: remove the stream's entry to sync from start_date again."
             )
             raise StateError(message)
         written_of(stream, entry, history_start=date.min)
@@ -92,7 +93,7 @@ def _date(stream: str, entry: dict[str, Any], name: str) -> date | None:
         except ValueError:
             pass
     message = (
-        f"The state's {name} for {stream} is {value!r:.60}, which isn't a date (YYYY-MM-DD): "
+        f"The state's {name} for {stream} is {redact(repr(value))[:60]}, which isn't a date (YYYY-MM-DD): "
         "correct it, or remove the stream's entry to sync from start_date again."
     )
     raise StateError(message)
@@ -102,5 +103,5 @@ def _checked(value: object, kind: type[T], name: str) -> T:
     if isinstance(value, kind):
         return value
     wanted = "object" if kind is dict else "array"
-    message = f"{name} must be a JSON {wanted}, not {value!r:.60}: correct the state, or run without it."
+    message = f"{name} must be a JSON {wanted}, not {redact(repr(value))[:60]}: correct the state, or run without it."
     raise StateError(message)

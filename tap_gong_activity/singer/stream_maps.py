@@ -1,4 +1,4 @@
-"""Failures of stream maps, as sentences that name the stream and the property, and never a value."""
+"""What stream maps must not do to a row, as sentences that name the stream and the property, and never a value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tap_gong_activity.base.errors import StreamMapError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from singer_sdk.mapper import StreamMap
 
@@ -18,6 +18,18 @@ def guard(stream: str, stream_map: StreamMap) -> None:
     """Have a map raise StreamMapError, whatever one of its expressions raises on a row."""
     for method in ("transform", "get_filter_result"):
         setattr(stream_map, method, partial(_guarded, stream, getattr(stream_map, method)))
+
+
+def check_key(stream: str, row: dict[str, Any], key: Iterable[str]) -> None:
+    """Check that a mapped row still has its key.
+
+    Raises:
+        StreamMapError: If a column of the key is missing or null.
+    """
+    for name in key:
+        if row.get(name) is None:
+            message = f"{stream}: the stream map leaves a row without its key column {name}: correct stream_maps."
+            raise StreamMapError(message)
 
 
 def _guarded(stream: str, method: Callable[[dict[str, Any]], Any], record: dict[str, Any]) -> Any:  # noqa: ANN401 - the SDK's

@@ -19,6 +19,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from tap_gong_activity.base.errors import TapError
 from tap_gong_activity.base.stats import Wait
 from tap_gong_activity.singer.batches import BatchFiles
+from tap_gong_activity.singer.stream_maps import check_key
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -159,6 +160,7 @@ class GongStream(Stream):
             for stream_map in self.stream_maps:
                 mapped = stream_map.transform(record)
                 if mapped is not None:
+                    check_key(self.name, mapped, stream_map.transformed_key_properties or ())
                     yield RecordMessage(stream_map.stream_alias, mapped, time_extracted=extracted)
 
     def _selected_columns(self) -> tuple[str, ...]:

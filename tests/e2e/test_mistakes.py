@@ -102,6 +102,8 @@ def test_a_wrong_value_of_a_setting_of_the_sdks_is_not_repeated() -> None:
         ({"x": "record['@' + user_id]"}, "expression for x"),
         ({"x": "nothing"}, "NameNotDefined: nothing"),
         ({"__filter__": "1 / (calls_as_host * 0)"}, "__filter__"),
+        ({"user_id": "None"}, "key column user_id"),
+        ({"period_start_date": "None"}, "key column period_start_date"),
     ],
 )
 def test_a_stream_map_that_fails_on_a_row_is_named_without_the_rows_values(

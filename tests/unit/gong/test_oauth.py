@@ -418,6 +418,34 @@ def test_whatever_is_odd_around_the_tokens_is_ignored(path: Path, around: bytes)
     assert read(path)["expires_at"] == "2025-03-13T20:00:00Z"
 
 
+@pytest.mark.parametrize("refresh_token", ["next", "next token", "n\u00e9xt", "next\ntoken"])
+@pytest.mark.parametrize(
+    ("status", "headers"), [("203 Not Quite", {}), ("200 OK", {"Content_Length": "9999"})], ids=["203", "truncated"]
+)
+def test_tokens_that_have_arrived_are_kept_and_can_be_used(
+    path: Path, status: str, headers: dict[str, str], refresh_token: str
+) -> None:
+    """Whatever 2xx they come with, whether or not the rest of the response arrives, and however odd they are."""
+    write(path)
+    answer = json.dumps({"access_token": "good", "refresh_token": refresh_token}).encode()
+    with answering(status, answer, **headers) as url:
+        assert signed(credentials_of(path, url)) == "good"
+    assert read(path)["refresh_token"] == refresh_token
+    path.write_text(json.dumps(read(path) | {"access_token": None}))
+    with answering("200 OK", b'{"access_token": "better", "refresh_token": "last"}') as url:
+        assert signed(credentials_of(path, url)) == "better"
+
+
+def test_an_access_token_too_long_to_send_does_not_keep_its_refresh_token_out(path: Path) -> None:
+    """The file would need more room for it than has been proven."""
+    write(path)
+    answer = json.dumps({"access_token": "x" * 60_000, "refresh_token": "next"}).encode()
+    with answering("200 OK", answer) as url:
+        assert "no access_token that can be sent" in refusal(credentials_of(path, url))
+    assert read(path)["refresh_token"] == "next"
+    assert path.stat().st_size < 20_000
+
+
 def test_a_response_is_bounded(path: Path) -> None:
     """A token endpoint that sends a gigabyte isn't Gong's."""
     write(path)

@@ -88,10 +88,18 @@ def test_a_page_is_given_out_before_the_next_is_asked_for() -> None:
     "fault", ["set=records.cursor:null", 'set=records.cursor:""', "drop=records.cursor", "null=records"]
 )
 def test_an_absent_null_or_empty_cursor_ends_a_reading(fault: str) -> None:
-    """Whatever comes behind it; that users are missing is noticed by the total, where there is one."""
+    """Whatever comes behind it; that users are missing is noticed by the total of the last page that has one."""
     with asking(f"{fault},page=1", page_size=PAGE_SIZE) as found:
         assert users_of(found.pages())[:2] == PAGES[:2]
-        assert len(found.requests) == (2 if fault == "null=records" else 4)
+        assert len(found.requests) == 4
+
+
+def test_a_page_without_a_total_and_users_fails_if_users_are_missing() -> None:
+    """What the first page counted is not taken back by a second one that says nothing."""
+    with asking('set=:{"records":{}},page=1,at=1', page_size=PAGE_SIZE) as found:
+        assert users_of(found.pages()) == PAGES
+        assert len(found.log) == 1
+        assert "has no usersAggregateActivity" in found.log[0]
 
 
 @pytest.mark.parametrize("page", [0, 1, 2])

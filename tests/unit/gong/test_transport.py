@@ -345,7 +345,8 @@ def test_a_proxy_that_refuses_the_sign_in_is_named(scheme: str, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    "proxy", ["http://:8080", "http://", "ftp://proxy:21", "socks9://hunter2", "http://[::1", "http://p:x"]
+    "proxy",
+    ["http://:8080", "http://", "http://u:p@", "ftp://proxy:21", "socks9://hunter2", "http://[::1", "http://p:x"],
 )
 def test_a_proxy_url_that_cannot_be_used_is_one_sentence(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It names the variables, and not the URL, which may hold a password."""
