@@ -75,7 +75,10 @@ PROPERTIES = th.PropertiesList(
         "end_date",
         th.DateType,
         title="End date",
-        description="End date (YYYY-MM-DD, exclusive, company time zone); defaults to today and can't be later.",
+        description=(
+            "End date (YYYY-MM-DD, exclusive, company time zone); defaults to today, and a later date than today "
+            "counts as today."
+        ),
     ),
     th.Property(
         "company_timezone",

@@ -5,6 +5,8 @@
 set -euo pipefail
 umask 077
 cd "$(dirname "${BASH_SOURCE[0]}")"
+# In a PostgreSQL session of another zone, the tap's instants, which are UTC, would be stored as that zone's.
+export PGTZ="${PGTZ:-UTC}"
 
 tap=(tap-gong-activity --config config.json --state state.json)
 if [[ -e catalog.json ]]; then tap+=(--catalog catalog.json); fi
@@ -26,7 +28,7 @@ statuses=("${PIPESTATUS[@]}")
 set -e
 
 # A target that failed confirms nothing. A tap that failed was still loaded up to its last state.
-if [[ "${statuses[1]}" == 0 ]] && grep '^{' confirmed.jsonl | tail --lines=1 > state.next && [[ -s state.next ]]; then
+if [[ "${statuses[1]}" == 0 ]] && grep '^{' confirmed.jsonl | tail -n 1 > state.next && [[ -s state.next ]]; then
   mv state.next state.json
 fi
 

@@ -31,6 +31,8 @@ TARGET = f"""#!{sys.executable}
 import json, os, signal, sys
 orders = json.load(open("target.json"))
 rows = 0
+with open("timezone", "w") as timezone:
+    timezone.write(os.environ["PGTZ"])
 with open("loaded.jsonl", "a", buffering=1) as loaded:
     for line in sys.stdin:
         message = json.loads(line)
@@ -121,6 +123,7 @@ def test_success_keeps_the_state(machine: Machine, sandbox: Sandbox) -> None:
     """A run loads everything and keeps the state, and the next run reads the lookback alone."""
     assert machine.run()[0] == 0
     assert (machine.bookmark(), machine.lost()) == (END, set())
+    assert (machine.folder / "timezone").read_text() == "UTC"
 
     requests = len(sandbox.requests)
     assert machine.run()[0] == 0

@@ -64,9 +64,10 @@ def test_project_leaves_the_defaults_to_the_tap() -> None:
     assert not [entry for entry in TAP["settings"] if "value" in entry]
 
 
-def test_project_selects_what_the_tap_selects() -> None:
+@pytest.mark.parametrize("definition", [TAP, HUB], ids=["project", "hub"])
+def test_definition_selects_what_the_tap_selects(definition: dict[str, Any]) -> None:
     """Under Meltano, too, only the streams are read that are selected by default."""
-    assert TAP["select"] == [f"{stream.name}.*" for stream in STREAMS if stream.selected_by_default]
+    assert definition["select"] == [f"{stream.name}.*" for stream in STREAMS if stream.selected_by_default]
 
 
 @pytest.mark.parametrize("plugin", [TAP, *LOADERS], ids=lambda plugin: plugin["name"])
@@ -171,12 +172,21 @@ def test_hub_definition_has_the_hubs_form() -> None:
     """The definition has the keys that the Hub's definitions have, in their order."""
     keys = [
         *("capabilities", "description", "domain_url", "executable", "keywords", "label", "logo_url"),
-        *("maintenance_status", "name", "namespace", "next_steps", "pip_url", "quality", "repo", "settings"),
-        *("settings_group_validation", "settings_preamble", "usage", "variant"),
+        *("maintenance_status", "name", "namespace", "next_steps", "pip_url", "quality", "repo", "select"),
+        *(
+            "settings",
+            "settings_group_validation",
+            "settings_preamble",
+            "supported_python_versions",
+            "usage",
+            "variant",
+        ),
     ]
 
     assert list(HUB) == keys
-    assert HUB["pip_url"] == ABOUT["name"]
+    assert HUB["pip_url"] == f"git+{HUB['repo']}"
+    assert HUB["label"] == TAP["label"]
+    assert HUB["supported_python_versions"] == ABOUT["supported_python_versions"]
     assert HUB["description"] == ABOUT["description"].removeprefix("Singer tap for ").removesuffix(".")
 
 
