@@ -249,7 +249,7 @@ def _require_one_credential(given: Mapping[str, Any]) -> None:
     key_parts = [name for name in ("access_key", "access_key_secret") if name in given]
     kinds = [*key_parts[:1], *(name for name in ("access_token", "oauth_token_file") if name in given)]
     if not kinds:
-        message = f"No credential is set: set {CREDENTIALS}."
+        message = f"No credential is set: set {CREDENTIALS}, with --config FILE or --config ENV."
         raise SettingsError(message)
     if len(kinds) > 1:
         message = f"The settings {' and '.join(kinds)} are both set: set exactly one of {CREDENTIALS}."

@@ -92,7 +92,7 @@ class BatchFiles:
 def _unwritable(error: Exception) -> SettingsError:
     reason = type(error).__name__
     if isinstance(error, ModuleNotFoundError):
-        reason = f"the Python package {error.name} isn't installed"
+        reason = f"the Python package {error.name} isn't installed: install the tap with its extra parquet or s3"
     elif isinstance(error, ImportError):
         reason = str(error)
     elif isinstance(error, OSError) and error.strerror:

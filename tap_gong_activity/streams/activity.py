@@ -118,7 +118,11 @@ class ActivityStream(GongStream):
             )
         elif not plan.windows:
             self.logger.info(
-                "%s: nothing to read, as no %s from %s has ended.", self.name, self.grain.value, plan.start
+                "%s: nothing to read, because no %s from %s ends by %s.",
+                self.name,
+                self.grain.value,
+                plan.start,
+                "end_date" if settings.end_date and settings.end_date < today else "today",
             )
         if missing := plan.missing:
             self.logger.info(
