@@ -26,8 +26,8 @@ COMPANIES: dict[str, dict[str, Any]] = yaml.safe_load(
 )
 PIPELINE = ("tap-gong-activity", "target-jsonl")
 
-#: What the tap says when the company's quota is gone, or its key is refused: another try would only be refused again.
-REFUSAL = re.compile(r"Gong answered (401|403)\b|longer than max_retry_wait")
+#: The tap's errors for a spent quota or a rejected key, which a retry would only get again.
+REFUSAL = re.compile(r"Gong returned (401|403)\b|longer than max_retry_wait")
 
 
 class MeltanoRun(BaseOperator):

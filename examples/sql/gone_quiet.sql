@@ -1,6 +1,6 @@
 -- Who has gone quiet: users who hosted calls in a month and none in the month after.
 --
--- Reads activity_by_month. Gong answers no row at all for users without any activity, so a missing row is a quiet one.
+-- Reads activity_by_month. Gong returns no row for users without any activity, so a missing row means a quiet month.
 with months as (
     select distinct
         cast(period_start_date as date) as month,
