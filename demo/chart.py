@@ -41,11 +41,11 @@ def figure(weeks: Iterable[Row]) -> Figure:
         cols=2,
         specs=[[{}, {"rowspan": 2}], [{}, None]],
         column_widths=[0.62, 0.38],
-        horizontal_spacing=0.2,
+        horizontal_spacing=0.23,
         vertical_spacing=0.14,
         subplot_titles=[
             "<b>Calls</b> per week",
-            "<b>Feedback received</b> per 100 calls hosted",
+            f"<b>Feedback received</b> per 100 calls: top {REPRESENTATIVES} hosts",
             "<b>Coaching</b>: calls per week",
         ],
     )
@@ -67,7 +67,7 @@ def figure(weeks: Iterable[Row]) -> Figure:
             "yanchor": "top",
             "font_size": 20,
         },
-        font={"family": "Georgia, 'Liberation Serif', serif", "color": INK, "size": 13},
+        font={"family": "'Helvetica Neue', Arial, 'Liberation Sans', sans-serif", "color": INK, "size": 13},
         paper_bgcolor=PAPER,
         plot_bgcolor=PAPER,
         height=660,
@@ -114,8 +114,10 @@ def _draw_weeks(drawn: Figure, rows: list[Row], counters: Mapping[str, tuple[str
                 row=1,
                 col=1,
             )
-    drawn.update_yaxes(rangemode="tozero", gridcolor="#e4e0d4", zeroline=False, row=place, col=1)
-    drawn.update_xaxes(showgrid=False, ticks="outside", tickcolor=QUIET, tickformat="%b<br>%Y", row=place, col=1)
+    drawn.update_yaxes(rangemode="tozero", tickformat=",", gridcolor="#e4e0d4", zeroline=False, row=place, col=1)
+    # Plotly would extend the axis to make room for the lines' names.
+    weeks = {"range": [mondays[0], mondays[-1]], "showgrid": False}
+    drawn.update_xaxes(weeks, ticks="outside", tickcolor=QUIET, tickformat="%b<br>%Y", row=place, col=1)
 
 
 def _quiet_times(first_week: date, last_week: date) -> Iterable[tuple[date, date, str]]:
@@ -131,12 +133,14 @@ def _quiet_times(first_week: date, last_week: date) -> Iterable[tuple[date, date
 
 
 def _draw_representatives(drawn: Figure, rows: list[Row]) -> None:
-    """Draw a bar for each of the busiest hosts, whoever receives most feedback on top."""
+    """Draw a bar for each of the busiest hosts with an email address, whoever receives most feedback on top."""
     names: dict[str, str] = {}
     totals: dict[str, Counter[str]] = {}
     for row in rows:
         user = row["user_id"]
-        names[user] = row["user_email_address"].partition("@")[0] or f"user …{user[-4:]}"
+        if not row["user_email_address"]:
+            continue
+        names[user] = row["user_email_address"].partition("@")[0]
         counters = {counter: int(row[counter] or 0) for counter in ("calls_as_host", "calls_received_feedback")}
         totals.setdefault(user, Counter()).update(counters)
     busiest = sorted(totals, key=lambda user: (-totals[user]["calls_as_host"], user))[:REPRESENTATIVES]
@@ -171,7 +175,7 @@ def _draw_representatives(drawn: Figure, rows: list[Row]) -> None:
         col=2,
     )
     drawn.add_annotation(
-        text=f"the {len(ranked)} who hosted most calls",
+        text="users without an email address are left out",
         showarrow=False,
         font={"color": QUIET, "size": 12},
         xref="x2 domain",

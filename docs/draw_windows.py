@@ -20,8 +20,8 @@ INK, QUIET, BLUE, LIGHT, ORANGE, RED = "#1f2937", "#6b7280", "#2563eb", "#dbeafe
 CAPTION = (
     f"Example: weeks, periods_per_window {PERIODS_PER_WINDOW}, lookback_days {LOOKBACK_DAYS}, start_date {START_DATE},"
     f" runs on {TODAY} and {NEXT_TODAY}.\n"
-    "A box is a request and its further pages; it and each of its parts begin on a Monday. After a window, STATE\n"
-    "moves the bookmark to its end. The week that hasn't ended is skipped, or read with include_open_period."
+    "Each box is a window: one request and its additional pages. Windows and weeks start on a Monday. After each window,\n"
+    "a STATE message moves the bookmark to its end. The open week is skipped, or read with include_open_period."
 )
 
 FIRST_MONDAY = Grain.WEEK.period_start(START_DATE)
@@ -37,9 +37,12 @@ def text(left: float, top: float, words: str, *, fill: str = INK, anchor: str = 
     return f'<text x="{left:.1f}" y="{top}" fill="{fill}" text-anchor="{anchor}" font-weight="{weight}">{words}</text>'
 
 
-def line(left: float, top: float, right: float, bottom: float, ink: str, *, arrow: bool = False) -> str:
-    """A line, perhaps with an arrow at its end."""
+def line(
+    left: float, top: float, right: float, bottom: float, ink: str, *, arrow: bool = False, dashed: bool = False
+) -> str:
+    """A line, perhaps with an arrow at its end, perhaps dashed."""
     head = f' marker-end="url(#arrow-{ink[1:]})"' if arrow else ""
+    head += ' stroke-dasharray="3 3"' if dashed else ""
     return f'<line x1="{left:.1f}" y1="{top}" x2="{right:.1f}" y2="{bottom}" stroke="{ink}" stroke-width="1.5"{head}/>'
 
 
@@ -70,7 +73,7 @@ def run(top: int, name: str, start: date, today: date) -> list[str]:
     )
     drawn = [text(16, top + 22, name, anchor="start", weight=700)]
     for number, window in enumerate(windows, 1):
-        drawn += bar(window, top, f"window {number}" if window.is_complete else "open")
+        drawn += bar(window, top, f"window {number}" if window.is_complete else "open week")
     bookmark, now = across(windows[-1].start), across(today)
     return [
         *drawn,
@@ -92,7 +95,10 @@ def drawing() -> str:
         *run(76, "first run", FIRST_MONDAY, TODAY),
         line(across(START_DATE), 134, across(START_DATE), 114, INK, arrow=True),
         text(across(START_DATE), 148, "start_date", weight=600),
+        # From the first run's bookmark back to where the next run starts.
+        line(across(bookmark), 148, across(bookmark), 174, BLUE, dashed=True),
         line(across(bookmark), 174, across(start) + 2, 174, BLUE, arrow=True),
+        line(across(start), 174, across(start), 212, BLUE, dashed=True),
         text((across(bookmark) + across(start)) / 2, 167, "lookback", fill=BLUE),
         *run(212, "next run", start, NEXT_TODAY),
         *(
