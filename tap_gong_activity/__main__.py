@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import gc
-from typing import NoReturn
+import os
+import signal
 
-from tap_gong_activity.base import signals
+TYPE_CHECKING = False  # of typing, which takes a while to import
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the tap's command line and end the process."""
-    # Before anything else is imported, which takes half a second.
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            # Nothing has been written yet, so there's nothing to finish.
+            signal.signal(number, lambda received, _: os._exit(128 + received))
+    # Only now, as imports take half a second.
+    from tap_gong_activity.base import memory, signals  # noqa: PLC0415
+
+    # Before the first thread is started.
+    memory.fit_into_limit()
     signals.install()
     from tap_gong_activity.ending import run_to_the_end  # noqa: PLC0415
 

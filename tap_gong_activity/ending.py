@@ -6,8 +6,6 @@ import io
 import logging
 import os
 import sys
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from tap_gong_activity.base import signals
@@ -20,8 +18,6 @@ _NO_MORE = (
     "There is no more %s for the tap: lower max_parallel_windows or periods_per_window, or raise the machine's limits."
 )
 
-_STACK_BYTES = 1_048_576
-_M_ARENA_MAX = -8  # glibc's malloc.h
 
 _logger = logging.getLogger("tap-gong-activity")
 
@@ -31,7 +27,6 @@ def run_to_the_end(command: Callable[[], object]) -> NoReturn:
     status = 1
     try:
         _open_standard_streams()
-        _fit_into_memory_limit()
         status = _status_of(command)
     except TerminatedError as ending:
         signals.stop_raising()  # also the same one, which is repeated until here
@@ -100,25 +95,13 @@ def _open_standard_streams() -> None:
     )
 
 
-def _fit_into_memory_limit() -> None:
-    """Reserve less where `ulimit -v` limits it: glibc takes 64 MB for each thread's memory, and 8 MB for its stack."""
-    if sys.platform != "linux":
-        return
-    import resource  # noqa: PLC0415 - not on Windows
-
-    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
-        import ctypes  # noqa: PLC0415 - slow, and rarely needed
-
-        threading.stack_size(_STACK_BYTES)
-        with suppress(AttributeError, OSError):
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-
-
 class _ForgivingFile(io.FileIO):
     """A file that takes what is written to it, whether there is room for it or not."""
 
     def write(self, data: bytes) -> int:  # type: ignore[override] # FileIO's takes any buffer
         try:
-            return super().write(data) or 0
+            written = super().write(data)
         except OSError:
             return len(data)
+        # A full pipe that somebody has made non-blocking takes nothing.
+        return len(data) if written is None else written

@@ -34,16 +34,18 @@ def load_dotenv_file() -> None:
             message = "The .env in the current folder isn't a file: rename it, or don't use --config ENV here."
             raise SettingsError(message)
         text = path.read_bytes().decode("utf-8-sig")
-        if "\0" in text:
-            message = "it holds a null character"
-            raise ValueError(message)  # noqa: TRY301 - one sentence for whatever is wrong with the file
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8 text"
         message = f"The .env file in the current folder can't be read: {reason}."
         raise SettingsError(message) from None
-    dotenv.load_dotenv(stream=io.StringIO(text), override=False)
+    try:
+        dotenv.load_dotenv(stream=io.StringIO(text), override=False)
+    except ValueError:
+        # A null character, an equals sign in a name, or a character that the locale can't encode.
+        message = "The .env file in the current folder holds a variable that can't be set in the environment."
+        raise SettingsError(message) from None
 
 
 def settings_in_environment(schemas: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> dict[str, Any]:

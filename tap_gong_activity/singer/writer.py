@@ -12,6 +12,7 @@ from singer_sdk.io_base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
 
 from tap_gong_activity.base.errors import StreamMapError
+from tap_gong_activity.base.memory import require
 from tap_gong_activity.base.signals import deferred
 from tap_gong_activity.singer.schemas import portable
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 GATHERED_BYTES = 65_536
 """How much is gathered before it is written; as much as a pipe takes on Linux."""
+
+ENCODING_BYTES = 4_194_304
+"""More than is allocated to encode them."""
 
 ROWS_AT_ONCE = 1_000
 """How many rows are encoded before they are written; about half a megabyte."""
@@ -83,6 +87,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         """
         extracted = datetime.now(timezone.utc)
         for first in range(0, len(rows), ROWS_AT_ONCE):
+            require(ENCODING_BYTES)
             self._gathered += _encoder.encode_lines(
                 [_Record(stream, row, extracted) for row in rows[first : first + ROWS_AT_ONCE]]
             )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
+import signal
 import socketserver
 import subprocess
 import sys
@@ -84,7 +86,7 @@ def test_stderr_that_takes_nothing_is_ignored(
 
 def test_too_little_memory_ends_with_a_sentence() -> None:
     """Also while Python imports."""
-    limit = 60_000 * 1024
+    limit = 40_000 * 1024
     ended = run_tap("--about", before=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
     assert ended.returncode == 1
     assert ended.stderr.startswith("There is no more memory for the tap")
@@ -116,3 +118,40 @@ def test_threads_inside_openssl_do_not_crash_the_end(tmp_path: Path) -> None:
         statuses = [run_tap("--config", file, before=lambda: None).returncode for _ in range(4)]
         server.shutdown()
     assert statuses == [1] * 4
+
+
+SIGNALED_WHILE_IMPORTING = """
+import builtins, os, sys
+from tap_gong_activity.__main__ import main
+real_import = builtins.__import__
+def signal_while_importing(name, *arguments, **options):
+    if name == "dataclasses":
+        builtins.__import__ = real_import
+        os.kill(os.getpid(), int(sys.argv.pop(1)))
+    return real_import(name, *arguments, **options)
+builtins.__import__ = signal_while_importing
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_run_while_its_first_modules_are_imported(number: signal.Signals) -> None:
+    """Before the handlers that let lines and refreshes be finished are there."""
+    command = [sys.executable, "-c", SIGNALED_WHILE_IMPORTING, str(int(number)), "--about"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (128 + number, "")
+
+
+def test_a_full_stderr_that_does_not_block_is_ignored() -> None:
+    """Whoever shares a pipe can make it non-blocking."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b" " * 65_536)
+    command = [sys.executable, "-m", "tap_gong_activity", "--config", "missing.json"]
+    try:
+        assert subprocess.run(command, stderr=writing, check=False, timeout=60).returncode == 1
+    finally:
+        os.close(reading)
+        os.close(writing)

@@ -26,4 +26,5 @@ def variables(values: Mapping[str, str]) -> dict[str, str]:
 
 def _with_loopback(no_proxy: str) -> str:
     hosts = [host for host in no_proxy.split(",") if host]
-    return no_proxy if "*" in hosts or LOOPBACK in hosts else ",".join([*hosts, LOOPBACK])
+    # Only a star on its own stands for every host.
+    return no_proxy if no_proxy.strip() == "*" or LOOPBACK in hosts else ",".join([*hosts, LOOPBACK])
