@@ -20,8 +20,8 @@ INK, QUIET, BLUE, LIGHT, ORANGE, RED = "#1f2937", "#6b7280", "#2563eb", "#dbeafe
 CAPTION = (
     f"Example: weeks, periods_per_window {PERIODS_PER_WINDOW}, lookback_days {LOOKBACK_DAYS}, start_date {START_DATE},"
     f" runs on {TODAY} and {NEXT_TODAY}.\n"
-    "Each box is a window: one request and its additional pages. Windows and weeks start on a Monday. After each window,\n"
-    "a STATE message moves the bookmark to its end. The open week is skipped, or read with include_open_period."
+    "Each box is a window: one request and its additional pages. Windows and weeks start on a Monday. After each\n"
+    "window, a STATE message moves the bookmark to its end. The open week is skipped, or read with include_open_period."
 )
 
 FIRST_MONDAY = Grain.WEEK.period_start(START_DATE)
