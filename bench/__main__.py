@@ -37,7 +37,7 @@ def main() -> None:
     print(
         f"{os.cpu_count()} cores, {platform.system()} on {platform.machine()}, Python {platform.python_version()}, "
         f"singer-sdk {version('singer-sdk')}, msgspec {version('msgspec')}. "
-        "Each figure is a median, with the least and the most."
+        "Each figure is the median (min to max)."
     )
     with tempfile.TemporaryDirectory() as folder:
         for part in parts:

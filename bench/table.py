@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def spread(figures: Sequence[float], form: str = ".2f") -> str:
-    """The median of some runs' figures, and the least and the most of them."""
+    """Format the figures of several runs as their median (min to max)."""
     return f"{median(figures):{form}} ({min(figures):{form}} to {max(figures):{form}})"
 
 

@@ -33,7 +33,7 @@ def main() -> int:
     company = Company(USERS)
     start_date = company.today(datetime.now().astimezone()) - timedelta(days=DAYS)
     with Sandbox(company=company, request_log=project.folder / "requests.jsonl") as sandbox:
-        print(f"Gong's stand-in is at {sandbox.url}, with a company of {USERS} users.", flush=True)
+        print(f"The sandbox is at {sandbox.url}, with a company of {USERS} users.", flush=True)
         settings = {
             **sandbox.environment,
             "TAP_GONG_ACTIVITY_START_DATE": start_date.isoformat(),
@@ -42,13 +42,13 @@ def main() -> int:
         try:
             print(f"\nFirst run: everything since {start_date}, by {' and by '.join(GRAINS)}.", flush=True)
             first = run(project, sandbox, settings)
-            print("\nSecond run: what is new, of which there is nothing yet, and the lookback of 7 days.", flush=True)
+            print("\nSecond run: new days, of which there are none yet, and the lookback of 7 days.", flush=True)
             second = run(project, sandbox, settings)
         except RunFailedError as failure:
-            print(f"{failure}\n\nMeltano failed; all that it said is in {shown(project.log)}.", file=sys.stderr)
+            print(f"{failure}\n\nMeltano failed; its log is {shown(project.log)}.", file=sys.stderr)
             return 1
     if any(load.rows_sent != load.rows_loaded for load in (*first, *second)):
-        print("\nThe files do not hold the rows that were sent.", file=sys.stderr)
+        print("\nThe files don't hold the rows that were sent.", file=sys.stderr)
         return 1
     rows = read_rows(project.csv_files())
     print()
