@@ -179,7 +179,7 @@ class TapGongActivity(Tap):
     @cached_property
     def page_reader(self) -> PageReader:
         """What reads pages through the client, for all streams and threads."""
-        return PageReader(self.client, warn=self.warn_once, monotonic=self.clock.monotonic)
+        return PageReader(self.client, warn=self.warn_once, clock=self.clock)
 
     @cached_property
     def _limiter(self) -> RateLimiter:

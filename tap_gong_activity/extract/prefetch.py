@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tap_gong_activity.base.cancellation import Cancellation
 from tap_gong_activity.base.memory import return_large_buffers
-from tap_gong_activity.gong.rate_limit import priority
+from tap_gong_activity.gong.rate_limit import FIRST, priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -161,7 +161,7 @@ class ReadAhead:
     def _priority(self, index: int) -> int:
         """The window being written first; then the next ones, while some window hasn't begun; then first come."""
         if index == self._being_written:
-            return -1
+            return FIRST
         return index if self._begun < len(self._queues) else 0
 
     def _put(self, queue: _Queue, page: Page) -> None:

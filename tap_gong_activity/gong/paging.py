@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.gong.failures import NothingFoundError
+from tap_gong_activity.gong.rate_limit import FIRST, priority
 from tap_gong_activity.gong.responses import FailedResponseError, Page, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from tap_gong_activity.base.clock import Clock
     from tap_gong_activity.gong.client import GongClient
     from tap_gong_activity.gong.endpoints import PagedRequest
 
@@ -22,6 +23,9 @@ MAX_PAGES_WITHOUT_NEW_USER = 10
 
 MAX_FRUITLESS_READINGS = 2
 """Second readings that found nobody new, after which a run doesn't read a request twice for missing users."""
+
+TURN_SECONDS = 0.1
+"""How often to check whether the pages before have been written."""
 
 LONG_WAIT_SECONDS = 1.0
 """How long a page has to wait to be taken for its cursor to have expired meanwhile."""
@@ -33,15 +37,14 @@ class PageReader:
     Args:
         client: Makes the requests.
         warn: Takes the kind of a warning and its sentence, and logs each kind once.
-        monotonic: Seconds since some fixed moment.
+        clock: Time.
     """
 
-    def __init__(self, client: GongClient, *, warn: Callable[[str, str], None], monotonic: Callable[[], float]) -> None:
+    def __init__(self, client: GongClient, *, warn: Callable[[str, str], None], clock: Clock) -> None:
         self._client = client
         self._warn = warn
-        self._monotonic = monotonic
+        self._clock = clock
         self._fruitless_readings = 0
-        self._lock = threading.Lock()
 
     def read(self, request: PagedRequest) -> Iterator[bytes | bytearray]:
         """Read all pages; none if Gong found nothing.
@@ -60,6 +63,9 @@ class PageReader:
         total = yield from self._read_once(request, users)
         if total is None or len(users) >= total:
             return
+        # One request after another, in order, so that how many are read twice doesn't depend on threads.
+        while priority.get()() != FIRST:
+            self._clock.wait(TURN_SECONDS)
         again = self._fruitless_readings < MAX_FRUITLESS_READINGS
         if again:
             found = len(users)
@@ -67,8 +73,7 @@ class PageReader:
             total = total if total_again is None else total_again
             if len(users) >= total:
                 return
-            with self._lock:
-                self._fruitless_readings += len(users) == found
+            self._fruitless_readings += len(users) == found
         self._warn(
             "missing users",
             f"{request.name}: Gong counts {total:,} users in totalRecords but returned {len(users):,}"
@@ -120,9 +125,9 @@ class PageReader:
             cursor, total, bodies = page.cursor, total if page.total is None else page.total, [page.body]
             # Or they'd stay in memory, in each thread, while they wait and while the next page comes in.
             del page, on_page
-            given_at = self._monotonic()
+            given_at = self._clock.monotonic()
             yield bodies.pop()
-            seconds_waited = self._monotonic() - given_at
+            seconds_waited = self._clock.monotonic() - given_at
             if cursor is None:
                 return total
             if hash(cursor) in cursors:

@@ -32,7 +32,10 @@ NARROWING = 0.998
 MAX_WIDENING = 10.0
 """How many times as wide as at the beginning the spacing gets at most."""
 
-priority: ContextVar[Callable[[], int]] = ContextVar("priority", default=lambda: 0)
+FIRST = -1
+"""The priority of requests whose pages are written as soon as they arrive."""
+
+priority: ContextVar[Callable[[], int]] = ContextVar("priority", default=lambda: FIRST)
 """How urgent the calling thread's requests are, which may change while one waits: less goes first."""
 
 

@@ -93,7 +93,7 @@ class Asking:
     @cached_property
     def page_reader(self) -> PageReader:
         """What all of it is read by."""
-        return PageReader(self.client, warn=self._warn, monotonic=self.clock.monotonic)
+        return PageReader(self.client, warn=self._warn, clock=self.clock)
 
     def _warn(self, kind: str, sentence: str) -> None:
         self.warnings.setdefault(kind, sentence)
