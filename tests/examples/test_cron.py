@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,7 @@ WINDOWS = ["2025-01-13", "2025-01-20", "2025-01-27", "2025-02-03"]
 PATIENCE = 60
 #: A target that appends rows to a file, and prints each STATE once the rows before it are there. It follows the orders
 #: in `target.json`: after how many rows to do what.
-TARGET = f"""#!{sys.executable}
+TARGET = """
 import json, os, signal, sys
 orders = json.load(open("target.json"))
 rows = 0
@@ -60,7 +61,10 @@ class Machine:
         (folder / "bin").mkdir()
         shutil.copy(SCRIPT, folder)
         target = folder / "bin" / "target-postgres"
-        target.write_text(TARGET)
+        program = folder / "target.py"
+        program.write_text(TARGET)
+        # Not the interpreter's path after a #!, which can't hold a space.
+        target.write_text(f"#!/bin/bash\nexec {shlex.quote(sys.executable)} {shlex.quote(str(program))}\n")
         target.chmod(0o755)
         settings = settings_for(sandbox, start_date=START, end_date=END, periods_per_window=7, max_retries=0)
         (folder / "config.json").write_text(json.dumps(settings))
@@ -166,7 +170,7 @@ def test_kill_loses_nothing(machine: Machine, victim: str) -> None:
     if victim == "tap":
         # Killed in the middle of a line.
         tap = machine.folder / "bin" / TAP.name
-        tap.write_text(f'#!/bin/bash\n{TAP} "$@" | head --bytes=9000\nkill -KILL $$\n')
+        tap.write_text(f'#!/bin/bash\n{shlex.quote(str(TAP))} "$@" | head --bytes=9000\nkill -KILL $$\n')
         tap.chmod(0o755)
         status, sentence = machine.run()
         assert status == 1
@@ -175,7 +179,7 @@ def test_kill_loses_nothing(machine: Machine, victim: str) -> None:
     else:
         machine.order(after=50, pause=[str(arrived), str(go)])
         with machine.start() as script:
-            arrived.read_text()
+            subprocess.run(["/bin/cat", arrived], check=True, timeout=PATIENCE)
             script.send_signal(signal.SIGKILL)
             script.wait(timeout=PATIENCE)
             # The target is still loading, so the next run must not start.
@@ -197,7 +201,7 @@ def test_two_runs_at_once(machine: Machine) -> None:
     os.mkfifo(go)
     machine.order(after=50, pause=[str(arrived), str(go)])
     with machine.start() as first:
-        arrived.read_text()
+        subprocess.run(["/bin/cat", arrived], check=True, timeout=PATIENCE)
         assert machine.run() == (75, "Another run is still under way.")
         go.write_text("")
         first.communicate(timeout=PATIENCE)
