@@ -189,7 +189,8 @@ def test_no_token_of_oauth_comes_to_light(fault: str, tmp_path: Path) -> None:
         assert ran.status == 0
         assert len(secrets) >= 5
         assert path.stat().st_mode & 0o777 == 0o600
-    elif fault != "status=401,at=2":
+    elif fault not in {"status=401,at=2", "cut,on=token"}:
+        # What a cut response still holds of the tokens can be enough.
         assert_failed(ran)
 
 
