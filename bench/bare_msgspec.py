@@ -122,7 +122,7 @@ def main(url: str, start: date, end: date, days: int) -> None:
                         item.to_date[:10],
                         in_utc(item.from_date),
                         in_utc(item.to_date),
-                        True,  # noqa: FBT003 - is_complete
+                        True,  # noqa: FBT003 - the column is_complete, by position like the others
                         item.calls_as_host,
                         item.calls_gave_feedback,
                         item.calls_requested_feedback,

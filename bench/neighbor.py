@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATH = "/neighbor"
-"""Where its calls go, by which the server's records tell them from the tap's."""
+"""The path of its calls, which distinguishes them from the tap's in the server's records."""
 
 
 @contextmanager

@@ -40,8 +40,8 @@ class ServerProcess:
 
     def requests(self) -> list[Request]:
         """End the server, and give what it was asked, in the order of its answers."""
-        told, _ = self._process.communicate()
-        lines = map(str.split, told.splitlines())
+        output, _ = self._process.communicate()
+        lines = map(str.split, output.splitlines())
         return [Request(float(arrived), int(status), path) for arrived, status, path in lines]
 
 

@@ -90,8 +90,8 @@ def test_marts_count_what_the_company_did(warehouse: Warehouse) -> None:
     found = {(user, month): dict(zip(columns, counters, strict=True)) for user, month, *counters in rows}
     assert expected.keys() <= found.keys()
     for key, counters in found.items():
-        wanted = expected.get(key, {})
-        assert counters == {name: wanted.get(name, 0) for name in columns}, key
+        activity = expected.get(key, {})
+        assert counters == {name: activity.get(name, 0) for name in columns}, key
 
 
 def test_everybody_with_an_account_has_every_month(warehouse: Warehouse) -> None:

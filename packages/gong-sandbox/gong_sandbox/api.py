@@ -1,4 +1,4 @@
-"""Gong's API, as far as a client can tell: turns every request into a response."""
+"""Gong's API as a client sees it: turns every request into a response."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class CallLimits:
             return Admission(None, violation=False)
 
     def hold(self, seconds: float, caller: Hashable) -> None:
-        """Start a wait of `seconds`, which the connection `caller` has been told of for another reason."""
+        """Start a wait of `seconds`, which the connection `caller` already knows of for another reason."""
         with self._lock:
             self._begin_wait(self._clock.seconds(), seconds, caller)
 

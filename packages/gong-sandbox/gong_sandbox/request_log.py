@@ -29,7 +29,7 @@ class RequestRecord:
         users: Number of users in the response; 0 if it was truncated.
         items: Number of periods in the response, likewise.
         faults: The faults that affected the response.
-        violation: Whether the client had been told to wait and didn't.
+        violation: Whether the client sent it before a Retry-After had passed.
     """
 
     number: int
