@@ -42,6 +42,10 @@ class GongError(TapError):
         self.status = status
 
 
+class UnexpectedResponseError(GongError):
+    """A response is JSON but doesn't match Gong's documentation; the message names the field."""
+
+
 class MissingScopeError(GongError):
     """The credentials lack the scope of one endpoint: its streams end, and the others are still read."""
 

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tap_gong_activity.base.errors import UnexpectedResponseError
 from tap_gong_activity.extract.instants import in_utc, read_instant
-from tap_gong_activity.gong.responses import UnexpectedResponseError, activity_decoder, describe_unknown_fields
+from tap_gong_activity.gong.models import activity_decoder, describe_unknown_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from zoneinfo import ZoneInfo
 
     from tap_gong_activity.extract.windows import Window
-    from tap_gong_activity.gong.responses import PeriodActivity
+    from tap_gong_activity.gong.models import PeriodActivity
 
 
 class Row(msgspec.Struct, gc=False):

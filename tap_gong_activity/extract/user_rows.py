@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tap_gong_activity.base.errors import UnexpectedResponseError
 from tap_gong_activity.extract.instants import in_utc, read_instant
-from tap_gong_activity.gong.responses import (
-    UnexpectedResponseError,
-    UserSettings,
-    describe_unknown_fields,
-    users_decoder,
-)
+from tap_gong_activity.gong.models import UserSettings, describe_unknown_fields, users_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_gong_activity.gong.responses import User
+    from tap_gong_activity.gong.models import User
 
 
 class UserRow(msgspec.Struct, gc=False):

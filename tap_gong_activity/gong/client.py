@@ -18,7 +18,8 @@ from tap_gong_activity.base.stats import Wait
 from tap_gong_activity.gong.failures import describe, failure_of
 from tap_gong_activity.gong.responses import FailedResponseError, decode_envelope
 from tap_gong_activity.gong.retries import FatalError, RetryableError
-from tap_gong_activity.gong.transport import Transport, is_unencrypted, origin
+from tap_gong_activity.gong.transport import Transport
+from tap_gong_activity.gong.urls import is_unencrypted, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

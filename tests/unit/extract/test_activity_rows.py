@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from support import gong_example
 from support.properties import MANY, SOME
 
+from tap_gong_activity.base.errors import UnexpectedResponseError
 from tap_gong_activity.base.redaction import redact
 from tap_gong_activity.extract.activity_rows import COLUMNS, Row, RowReader
 from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.extract.windows import Window, cut_into_windows
-from tap_gong_activity.gong.responses import UnexpectedResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

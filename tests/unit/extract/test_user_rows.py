@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from tap_gong_activity.base.errors import UnexpectedResponseError
 from tap_gong_activity.base.redaction import redact
 from tap_gong_activity.extract.user_rows import USER_COLUMNS, UserRow, UserRowReader
-from tap_gong_activity.gong.responses import UnexpectedResponseError, UserSettings
+from tap_gong_activity.gong.models import UserSettings
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "users.json"
 

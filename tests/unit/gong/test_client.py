@@ -17,10 +17,9 @@ from support.raw_server import answering
 from support.sandbox_asking import LARGEST_ANSWER, asking
 
 from tap_gong_activity.base.cancellation import Cancellation, CancelledError
-from tap_gong_activity.base.errors import GongError, MissingScopeError
+from tap_gong_activity.base.errors import GongError, MissingScopeError, UnexpectedResponseError
 from tap_gong_activity.gong.auth import bearer_credentials
 from tap_gong_activity.gong.failures import NothingFoundError
-from tap_gong_activity.gong.responses import UnexpectedResponseError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,17 +13,10 @@ from hypothesis import strategies as st
 from support import gong_example
 from support.properties import FEW
 
+from tap_gong_activity.base.errors import UnexpectedResponseError
 from tap_gong_activity.gong.endpoints import AGGREGATE_BY_PERIOD
-from tap_gong_activity.gong.responses import (
-    FailedResponseError,
-    Page,
-    PeriodActivity,
-    UnexpectedResponseError,
-    activity_decoder,
-    decode_envelope,
-    describe_unknown_fields,
-    read_page,
-)
+from tap_gong_activity.gong.models import PeriodActivity, activity_decoder, describe_unknown_fields
+from tap_gong_activity.gong.responses import FailedResponseError, Page, decode_envelope, read_page
 
 BODY = gong_example.TEXT.strip().encode()
 TEXTS = ("userId", "userEmailAddress", "fromDate", "toDate")

@@ -16,7 +16,8 @@ from support.raw_server import SELF_SIGNED, serving, serving_tls
 
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.gong.retries import RetryableError
-from tap_gong_activity.gong.transport import MAX_ERROR_BYTES, Transport, is_unencrypted, origin
+from tap_gong_activity.gong.transport import MAX_ERROR_BYTES, Transport
+from tap_gong_activity.gong.urls import is_unencrypted, origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
