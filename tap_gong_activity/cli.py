@@ -18,6 +18,7 @@ from tap_gong_activity.base.errors import SettingsError, TapError
 from tap_gong_activity.environment import PREFIX, settings_in_environment
 from tap_gong_activity.settings import SCHEMAS
 from tap_gong_activity.singer.catalog import parse_catalog
+from tap_gong_activity.sync import probe_streams, sync_streams
 from tap_gong_activity.tap import TapGongActivity
 
 if sys.version_info >= (3, 12):
@@ -134,7 +135,7 @@ class CommandLine(TapGongActivity):
         )
         if test == CliTestOptionValue.Schema.value:
             tap.write_schemas()
-        elif not (tap.run() if test == CliTestOptionValue.Disabled.value else tap.test()):
+        elif not (sync_streams(tap) if test == CliTestOptionValue.Disabled.value else probe_streams(tap)):
             sys.exit(1)
 
     @classmethod

@@ -1,24 +1,22 @@
-"""The tap: the settings it takes, its streams, and one run from its settings to its last STATE."""
+"""The tap: settings in, and out of them the streams and everything that they share in a run."""
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
-from singer_sdk.exceptions import SingerSDKError, StreamMapConfigError
+from singer_sdk.exceptions import StreamMapConfigError
 from singer_sdk.helpers.capabilities import TapCapabilities
-from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
-from singer_sdk.singerlib import StateMessage
+from singer_sdk.mapper import CustomStreamMap
 
 from tap_gong_activity.base import signals
 from tap_gong_activity.base.clock import Clock
-from tap_gong_activity.base.errors import MissingScopeError, SettingsError, TapError, TerminatedError
+from tap_gong_activity.base.errors import SettingsError
+from tap_gong_activity.base.quiet import quiet
 from tap_gong_activity.base.redaction import redact
 from tap_gong_activity.base.stats import Tally
 from tap_gong_activity.environment import load_dotenv_file, settings_in_environment, unknown_variables
@@ -36,7 +34,6 @@ from tap_gong_activity.singer.state import check_state
 from tap_gong_activity.singer.stream_maps import guard
 from tap_gong_activity.singer.writer import MessageWriter
 from tap_gong_activity.streams import STREAMS
-from tap_gong_activity.streams.stream import GongStream
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -44,29 +41,19 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import date
     from types import FrameType
 
     from tap_gong_activity.gong.client import Credentials
+    from tap_gong_activity.streams.stream import GongStream
 
 
 MAX_NAMES = 10
 """The most names that a warning of unknown ones lists."""
 
-MAX_TEST_WAIT = 10.0
-"""Seconds that `--test` waits at most, where a sync would honor a longer Retry-After."""
-
-
-@contextmanager
-def quiet(logger: logging.Logger) -> Iterator[None]:
-    """Let a logger pass on nothing below a warning."""
-    level = logger.level
-    logger.setLevel(max(logging.WARNING, logger.getEffectiveLevel()))
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+MAX_TEST_WAIT_SECONDS = 10.0
+"""Longest Retry-After that `--test` honors."""
 
 
 class TapGongActivity(Tap):
@@ -213,6 +200,22 @@ class TapGongActivity(Tap):
             return bearer_credentials(settings.access_token)
         return access_key_credentials(settings.access_key or "", settings.access_key_secret or "")
 
+    def limit_to_test(self) -> None:
+        """Retry once and wait briefly from now on, because someone is waiting for the result."""
+        self._is_test = True
+        self.settings = replace(
+            self.settings,
+            max_retries=min(self.settings.max_retries, 1),
+            max_retry_wait=min(self.settings.max_retry_wait, MAX_TEST_WAIT_SECONDS),
+        )
+
+    def close_client(self) -> None:
+        """Close the connections; the next request gets a new client, which knows of no earlier failure."""
+        vars(self).pop("page_reader", None)
+        client = vars(self).pop("client", None)
+        if client is not None:
+            client.close()
+
     @cached_property
     def _kinds_warned_of(self) -> dict[str, object]:
         return {}
@@ -260,125 +263,6 @@ class TapGongActivity(Tap):
             for stream_map in stream.stream_maps:
                 if isinstance(stream_map, CustomStreamMap):
                     guard(stream.name, stream_map)
-
-    def run(self) -> bool:
-        """Sync the selected streams.
-
-        Returns:
-            Whether all of them could be read; each that couldn't has been logged.
-
-        Raises:
-            TapError: If the run can't go on; what was read has been written, and the last STATE is valid.
-        """
-        streams = self._streams_to_read()
-        for stream in streams:
-            stream.complete_state()
-        try:
-            # Also where nothing is selected, so that the last message is a STATE.
-            if self.state or not streams:
-                self.write_message(StateMessage(self.state))
-            results = [self._sync(stream) for stream in streams]
-        except Exception:
-            # Rows have followed the last STATE, and many targets forget it then.
-            self.write_message(StateMessage(self.state))
-            raise
-        finally:
-            self._finish()
-        self._log_summary(streams, results)
-        return all(results)
-
-    def _sync(self, stream: GongStream) -> bool:
-        try:
-            stream.sync()
-        except MissingScopeError as error:
-            # Another stream's endpoint may need another scope.
-            self.logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
-            stream.write_state()
-            return False
-        return True
-
-    def test(self) -> bool:
-        """Try each selected stream with one request, and log a line on how it went.
-
-        Returns:
-            Whether all of them could be read.
-        """
-        self._is_test = True
-        self.settings = replace(
-            self.settings,
-            max_retries=min(self.settings.max_retries, 1),
-            max_retry_wait=min(self.settings.max_retry_wait, MAX_TEST_WAIT),
-        )
-        try:
-            results = [self._try(stream) for stream in self._streams_to_read()]
-        finally:
-            self._finish()
-        return all(results)
-
-    def _try(self, stream: GongStream) -> bool:
-        stream.ABORT_AT_RECORD_COUNT = 1
-        # A client sends nothing more after a refusal that concerns the whole run.
-        self._close_client()
-        rows_before = self.tally.rows
-        try:
-            # So that each stream has one line, which says how it went.
-            with quiet(stream.logger), quiet(self.metrics_logger):
-                stream.sync()
-        except (TapError, SingerSDKError) as error:
-            self.logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
-            return False
-        rows = self.tally.rows - rows_before
-        self.logger.info("%s: Gong answered, with %d rows on the first page.", stream.name, rows)
-        return True
-
-    def _streams_to_read(self) -> list[GongStream]:
-        streams = [
-            stream
-            for stream in self.streams.values()
-            if isinstance(stream, GongStream)
-            and stream.selected
-            and not all(isinstance(one, RemoveRecordTransform) for one in stream.stream_maps)
-        ]
-        if not streams:
-            self.logger.warning("No stream is selected, so nothing is read: check the catalog and stream_maps.")
-        return streams
-
-    def _finish(self) -> None:
-        self.clock.stop()
-        self._close_client()
-        # A signal must not wait for a target that has stopped reading; its rows are read again.
-        if not isinstance(sys.exc_info()[1], TerminatedError):
-            self.message_writer.flush()
-
-    def _close_client(self) -> None:
-        vars(self).pop("page_reader", None)
-        client = vars(self).pop("client", None)
-        if client is not None:
-            client.close()
-
-    def _log_summary(self, streams: list[GongStream], results: list[bool]) -> None:
-        tally = self.tally
-        read, failed = (
-            ", ".join(stream.name for stream, is_read in zip(streams, results, strict=True) if is_read is wanted)
-            for wanted in (True, False)
-        )
-        self.logger.info(
-            "Done: %s%s, %d rows, %d requests, %d of them retries, in %.1f s, of which %.1f s went by waiting for the "
-            "rate limit and %.1f s waiting for Gong.",
-            read or "no stream",
-            f"; failed: {failed}" if failed else "",
-            tally.rows,
-            tally.requests,
-            tally.retries,
-            tally.seconds,
-            tally.seconds_for_limit,
-            tally.seconds_for_gong,
-        )
-        if tally.requests and not tally.rows and not failed:
-            self.logger.warning(
-                "Gong answered without a single row: nobody may have been active in these dates, the key may not see "
-                "these users, or start_date, user_ids, users_created_from or users_created_to may leave nobody.",
-            )
 
     # What the SDK has no public way for
 

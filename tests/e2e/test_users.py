@@ -113,7 +113,7 @@ def test_a_test_says_which_scope_is_missing() -> None:
     with gong(faults=[fault]) as sandbox:
         ran = run(sandbox, "--test", streams=BOTH)
     assert "'api:users:read'" in assert_failed(ran)
-    assert "activity_by_month: Gong answered" in ran.log
+    assert "activity_by_month: OK, Gong returned" in ran.log
     assert len(ran.requests) == 2
 
 

@@ -29,6 +29,7 @@ from tap_gong_activity.environment import PREFIX
 from tap_gong_activity.settings import PROPERTIES
 from tap_gong_activity.streams.activity import ActivityStream
 from tap_gong_activity.streams.stream import GongStream
+from tap_gong_activity.sync import probe_streams, sync_streams
 from tap_gong_activity.tap import TapGongActivity
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def test_whole_pages_give_what_single_rows_give(
             assert stream.rows_are_unchanged()
             if by_the_row:
                 monkeypatch.setattr(stream, "rows_are_unchanged", lambda: False)
-            tap.run()
+            sync_streams(tap)
             found.append((messages_of(capsysbinary.readouterr().out), tap.tally.rows, json.dumps(tap.state)))
     (short, short_rows, short_state), (long, long_rows, long_state) = found
     assert short == long
@@ -278,7 +279,7 @@ def test_a_catalogs_schema_that_lacks_a_column_is_kept_to() -> None:
 def test_a_test_writes_one_record_and_no_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """For one request a stream, of the newest window's first page."""
     with running() as tap:
-        tap.test()
+        probe_streams(tap)
         assert tap.tally.requests == 1
         assert tap.state.get("bookmarks", {}).get("activity_by_day", {}).get("replication_key_value") is None
     messages = messages_of(capsysbinary.readouterr().out)

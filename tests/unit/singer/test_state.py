@@ -19,6 +19,7 @@ from tap_gong_activity.base.errors import StateError
 from tap_gong_activity.extract.plan import Written
 from tap_gong_activity.singer.state import check_state, set_written, written_of
 from tap_gong_activity.streams.grains import GRAIN_STREAMS
+from tap_gong_activity.sync import sync_streams
 
 NAMES = [stream.name for stream in GRAIN_STREAMS]
 
@@ -211,7 +212,7 @@ def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureF
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         tap_of(state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
     ):
-        tap.run()
+        sync_streams(tap)
         assert [record.body["filter"] for record in sandbox.requests] == [
             {"fromDate": "2025-03-03", "toDate": "2025-03-12"}
         ]
@@ -243,7 +244,7 @@ def test_a_bookmark_never_moves_backwards(capsysbinary: pytest.CaptureFixture[by
             periods_per_window=periods_per_window,
         ) as tap,
     ):
-        tap.run()
+        sync_streams(tap)
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
     bookmarks = [found["bookmarks"]["activity_by_day"]["replication_key_value"] for found in states]
     assert bookmarks == sorted(bookmarks)
@@ -262,7 +263,7 @@ def test_a_bookmark_at_or_after_today_reads_nothing_new(
             state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles", lookback_days=0
         ) as tap,
     ):
-        tap.run()
+        sync_streams(tap)
         assert sandbox.requests == []
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
     assert states
@@ -278,7 +279,7 @@ def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytes
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         tap_of(state=state, api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
     ):
-        tap.run()
+        sync_streams(tap)
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
     dates = {"replication_key_value": "2025-03-12", "history_start_date": "2025-03-03"}
     assert states[-1] == state_of("activity_by_day", **dates)
