@@ -1,6 +1,6 @@
-"""A strict stand-in for Gong's API, with a company that is invented from a seed.
+"""A strict stand-in for Gong's API that serves an invented company, generated from a seed.
 
-It shares no code with any client, so that it can't share its mistakes.
+It shares no code with any client, so it can't share its bugs.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from gong_sandbox.activity import COUNTERS
     from gong_sandbox.clocks import Clock, HandClock
     from gong_sandbox.company import Company, Row, UserActivity
-    from gong_sandbox.effects import Mutation, Status
-    from gong_sandbox.faults import Fault, FaultNotUnderstoodError, parse_fault
+    from gong_sandbox.effects import Status
+    from gong_sandbox.fault_grammar import InvalidFaultError, parse_fault
+    from gong_sandbox.faults import Fault
+    from gong_sandbox.page_effects import Mutation
     from gong_sandbox.profiles import Profile
     from gong_sandbox.request_log import RequestRecord
     from gong_sandbox.sandbox import Sandbox
@@ -23,8 +25,8 @@ __all__ = [
     "Clock",
     "Company",
     "Fault",
-    "FaultNotUnderstoodError",
     "HandClock",
+    "InvalidFaultError",
     "Mutation",
     "Profile",
     "RequestRecord",
@@ -35,11 +37,22 @@ __all__ = [
     "parse_fault",
 ]
 
-MODULES = ("activity", "clocks", "company", "effects", "faults", "profiles", "request_log", "sandbox")
+MODULES = (
+    "activity",
+    "clocks",
+    "company",
+    "effects",
+    "fault_grammar",
+    "faults",
+    "page_effects",
+    "profiles",
+    "request_log",
+    "sandbox",
+)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
-    """Import a name on first use: the command handles signals before it imports everything."""
+    """Import a name on first use, because the command line blocks signals before it imports anything slow."""
     if name in __all__:
         for module in map(import_module, (f"{__name__}.{module}" for module in MODULES)):
             globals().update({name: value for name, value in vars(module).items() if name in __all__})

@@ -1,8 +1,7 @@
-"""What the users do: calls, and actions on calls afterwards.
+"""User activity: calls, and what users do with calls afterwards.
 
-Gong's counters count calls, not actions: a call that somebody comments on twice in a week is one call in that week, and
-one on each of two days. So this module invents touches, each a user, a counter and a call; a counter is the number of
-distinct calls among the touches of a period.
+Gong's counters count calls, not actions: a call that a user comments on twice in a week counts once for that week, and
+once for each of the two days. So a counter is the number of distinct `CountedCall`s of its period.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from collections import defaultdict
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from gong_sandbox.chance import Chance
-from gong_sandbox.leaves import on_leave
+from gong_sandbox.leave import on_leave
 from gong_sandbox.people import FOUNDED, TEAM_SIZE
 from gong_sandbox.periods import ONE_DAY, days_between
+from gong_sandbox.seeded_random import SeededRandom
 from gong_sandbox.workdays import workload
 
 if TYPE_CHECKING:
@@ -40,19 +39,19 @@ COUNTERS = (
     "callsMarkedAsFeedbackGiven",
     "callsMarkedAsFeedbackReceived",
 )
-"""Gong's counters, in the order of its documentation."""
+"""Gong's counters, in the order of Gong's documentation."""
 
-RECEIVED = {
+RECEIVED_COUNTERS = {
     "callsGaveFeedback": "callsReceivedFeedback",
     "callsScorecardsFilled": "callsScorecardsReceived",
     "callsCommentsGiven": "callsCommentsReceived",
     "callsMarkedAsFeedbackGiven": "callsMarkedAsFeedbackReceived",
 }
-"""The counter of the call's host for what somebody else does."""
+"""The host's counter for each action of another user."""
 
-ABOUT_OWN_CALLS = {"callsRequestedFeedback", "ownCallsListenedTo", "callsSharedInternally", "callsSharedExternally"}
+OWN_CALL_COUNTERS = {"callsRequestedFeedback", "ownCallsListenedTo", "callsSharedInternally", "callsSharedExternally"}
 
-COACHING = (
+MANAGER_ACTIONS = (
     "callsGaveFeedback",
     "othersCallsListenedTo",
     "othersCallsListenedTo",
@@ -61,7 +60,7 @@ COACHING = (
     "callsScorecardsFilled",
     "callsMarkedAsFeedbackGiven",
 )
-SELLING = (
+SELLER_ACTIONS = (
     "callsRequestedFeedback",
     "ownCallsListenedTo",
     "ownCallsListenedTo",
@@ -70,41 +69,47 @@ SELLING = (
     "callsSharedExternally",
     "callsCommentsGiven",
 )
-LISTENING = ("othersCallsListenedTo", "othersCallsListenedTo", "callsCommentsGiven")
+LISTENER_ACTIONS = ("othersCallsListenedTo", "othersCallsListenedTo", "callsCommentsGiven")
 
-ATTENDED = 0.4
-"""Share of the calls to which the host invites somebody else of the team."""
+ATTENDEE_SHARE = 0.4
+"""Share of calls that the host invites a teammate to."""
 
-DAYS_BACK = 5
-"""Age in days of the calls that people act on."""
+RECENT_DAYS = 5
+"""Number of days, including the current one, whose calls users act on."""
 
-QUIET = 0.1
-"""Workload below which nobody returns to a call."""
+MIN_REPEAT_WORKLOAD = 0.1
+"""Workload below which no action is repeated."""
 
-MAX_RETURN_DAYS = 4
-"""Days after which somebody acts on the same call again, at most."""
+MAX_REPEAT_DAYS = 4
+"""Maximum number of days after which an action is repeated."""
 
 CACHED_USER_DAYS = 100_000
 CACHED_PERIODS = 4096
 
 
 class Role(NamedTuple):
-    """What somebody does on an ordinary working day, on average."""
+    """What a user does on an average working day.
+
+    Attributes:
+        calls: Number of calls hosted.
+        actions: Number of actions on calls.
+        counters: The counters of these actions; frequent ones are repeated.
+    """
 
     calls: float
     actions: float
-    habits: tuple[str, ...]
+    counters: tuple[str, ...]
 
 
 ROLES = {
-    "manager": Role(calls=0.8, actions=3.5, habits=COACHING),
-    "seller": Role(calls=2.6, actions=1.6, habits=SELLING),
-    "listener": Role(calls=0.0, actions=2.0, habits=LISTENING),
+    "manager": Role(calls=0.8, actions=3.5, counters=MANAGER_ACTIONS),
+    "seller": Role(calls=2.6, actions=1.6, counters=SELLER_ACTIONS),
+    "listener": Role(calls=0.0, actions=2.0, counters=LISTENER_ACTIONS),
 }
 
 
 class Call(NamedTuple):
-    """A recorded call: the day and its number on that day, its host and who else of the company attended."""
+    """A recorded call: its day, its number on that day, its host, and the teammate who attended, if any."""
 
     day: date
     number: int
@@ -113,16 +118,16 @@ class Call(NamedTuple):
 
 
 class Action(NamedTuple):
-    """Something that a user does with a call, and after how many days once more (0: never)."""
+    """An action of a user on a call, repeated after `repeat_after` days (0: never)."""
 
     user: User
     counter: str
     call: Call
-    again_after: int
+    repeat_after: int
 
 
-class Touch(NamedTuple):
-    """A call, by its unique number, that counts for a user in a counter."""
+class CountedCall(NamedTuple):
+    """A call, by its unique number, that counts toward a user's counter."""
 
     user: int
     counter: int
@@ -130,9 +135,9 @@ class Touch(NamedTuple):
 
 
 class Activity:
-    """The activity of users on any day, invented on demand: the same users and seed always do the same.
+    """The activity of users on any day, generated on demand: the same users and seed always have the same.
 
-    The last touches of a day become known `late_days` days after it's over.
+    The last activity of a day becomes known `late_days` days after the day is over.
     """
 
     def __init__(self, users: tuple[User, ...], seed: str, late_days: int) -> None:
@@ -141,89 +146,85 @@ class Activity:
         self._late_days = late_days
         self._teams = {user.team: [mate for mate in users if mate.team == user.team] for user in users[::TEAM_SIZE]}
         days_cached = max(32, CACHED_USER_DAYS // max(1, len(users)))
-        self._calls = lru_cache(days_cached)(self._invent_calls)
-        self._actions = lru_cache(days_cached)(self._invent_actions)
+        self._calls = lru_cache(days_cached)(self._generate_calls)
+        self._actions = lru_cache(days_cached)(self._generate_actions)
         self._on_leave = lru_cache(days_cached)(partial(on_leave, users=users, seed=seed))
-        self._touches = lru_cache(days_cached)(self._find_touches)
-        self._counts = lru_cache(CACHED_PERIODS)(self._count)
+        self._counted_calls = lru_cache(days_cached)(self._count_calls)
+        self._counters = lru_cache(CACHED_PERIODS)(self._compute_counters)
 
-    def counts(self, from_date: date, to_date: date, as_of: date | None) -> Mapping[int, tuple[int, ...]]:
-        """Return a period's counters, by the number of each user with activity in it, as known on the day `as_of`."""
-        return self._counts(from_date, to_date, self.unless_complete(to_date, as_of))
+    def counters(self, from_date: date, to_date: date, as_of: date | None) -> Mapping[int, tuple[int, ...]]:
+        """Return a period's counters, as known on the day `as_of`, by the number of each user with activity."""
+        return self._counters(from_date, to_date, self.normalize_as_of(to_date, as_of))
 
-    def unless_complete(self, to_date: date, as_of: date | None) -> date | None:
-        """Return `as_of`, or None if everything before `to_date` is known by then."""
+    def normalize_as_of(self, to_date: date, as_of: date | None) -> date | None:
+        """Return `as_of`, or None if all activity before `to_date` is known by then."""
         return None if as_of is None or to_date + self._late_days * ONE_DAY <= as_of else as_of
 
-    def _count(self, from_date: date, to_date: date, as_of: date | None) -> Mapping[int, tuple[int, ...]]:
+    def _compute_counters(self, from_date: date, to_date: date, as_of: date | None) -> Mapping[int, tuple[int, ...]]:
         days = days_between(max(from_date, FOUNDED), to_date)
-        touches: set[Touch] = set().union(*(self._known_touches(day, as_of) for day in days))
-        counts: defaultdict[int, list[int]] = defaultdict(lambda: [0] * len(COUNTERS))
-        for user, counter, _ in touches:
-            counts[user][counter] += 1
-        return {user: tuple(counters) for user, counters in counts.items()}
+        counted: set[CountedCall] = set().union(*(self._known_calls(day, as_of) for day in days))
+        counters: defaultdict[int, list[int]] = defaultdict(lambda: [0] * len(COUNTERS))
+        for user, counter, _ in counted:
+            counters[user][counter] += 1
+        return {user: tuple(values) for user, values in counters.items()}
 
-    def _known_touches(self, day: date, as_of: date | None) -> Iterable[Touch]:
-        touches = self._touches(day)
+    def _known_calls(self, day: date, as_of: date | None) -> Iterable[CountedCall]:
+        counted = self._counted_calls(day)
         if as_of is None:
-            return touches
+            return counted
         days_since = (as_of - day).days
-        return (touch for touch in touches if sum(touch) % (self._late_days + 1) < days_since)
+        return (call for call in counted if sum(call) % (self._late_days + 1) < days_since)
 
-    def _find_touches(self, day: date) -> frozenset[Touch]:
-        """Return everything that counts on `day`."""
-        touches = [_touch(call.host, "callsAsHost", call) for team in self._calls(day).values() for call in team]
-        touches += [
-            _touch(call.attendee, "callsAttended", call)
-            for team in self._calls(day).values()
-            for call in team
-            if call.attendee
-        ]
+    def _count_calls(self, day: date) -> frozenset[CountedCall]:
+        """Return every call that counts toward a counter on `day`."""
+        calls = [call for team in self._calls(day).values() for call in team]
+        counted = [_counted_call(call.host, "callsAsHost", call) for call in calls]
+        counted += [_counted_call(call.attendee, "callsAttended", call) for call in calls if call.attendee]
         for action in self._actions_on(day):
-            touches.append(_touch(action.user, action.counter, action.call))
-            if action.counter in RECEIVED and self._works(action.call.host, day):
-                touches.append(_touch(action.call.host, RECEIVED[action.counter], action.call))
-        return frozenset(touches)
+            counted.append(_counted_call(action.user, action.counter, action.call))
+            if action.counter in RECEIVED_COUNTERS and self._works(action.call.host, day):
+                counted.append(_counted_call(action.call.host, RECEIVED_COUNTERS[action.counter], action.call))
+        return frozenset(counted)
 
     def _actions_on(self, day: date) -> Iterable[Action]:
         yield from self._actions(day)
-        if workload(day) < QUIET:
+        if workload(day) < MIN_REPEAT_WORKLOAD:
             return
-        for days_ago in range(1, MAX_RETURN_DAYS + 1):
+        for days_ago in range(1, MAX_REPEAT_DAYS + 1):
             for action in self._actions(day - days_ago * ONE_DAY):
-                if action.again_after == days_ago and self._works(action.user, day):
+                if action.repeat_after == days_ago and self._works(action.user, day):
                     yield action
 
-    def _invent_calls(self, day: date) -> dict[int, list[Call]]:
-        """Invent the calls of `day` by team."""
-        chance = Chance(self._seed, "calls", day)
+    def _generate_calls(self, day: date) -> dict[int, list[Call]]:
+        """Return the calls of `day` by team."""
+        random = SeededRandom(self._seed, "calls", day)
         load = workload(day)
         calls: defaultdict[int, list[Call]] = defaultdict(list)
         number = 0
         for user in self._working(day):
-            for _ in range(chance.about(ROLES[user.role].calls * load)):
+            for _ in range(random.count(ROLES[user.role].calls * load)):
                 number += 1
-                colleague = chance.pick(self._teams[user.team])
-                attends = chance.draw() < ATTENDED and colleague is not user and self._works(colleague, day)
+                colleague = random.choice(self._teams[user.team])
+                attends = random.random() < ATTENDEE_SHARE and colleague is not user and self._works(colleague, day)
                 calls[user.team].append(Call(day, number, user, colleague if attends else None))
         return dict(calls)
 
-    def _invent_actions(self, day: date) -> list[Action]:
-        """Invent the first actions of `day` on the calls of that day and the days before it."""
-        chance = Chance(self._seed, "deeds", day)
+    def _generate_actions(self, day: date) -> list[Action]:
+        """Return the actions of `day` on recent calls, without repeated ones."""
+        random = SeededRandom(self._seed, "deeds", day)
         load = workload(day)
         actions = []
         for user in self._working(day):
             role = ROLES[user.role]
-            for _ in range(chance.about(role.actions * load)):
-                counter = chance.pick(role.habits)
-                calls = self._calls(day - chance.below(DAYS_BACK) * ONE_DAY).get(user.team, ())
-                own = counter in ABOUT_OWN_CALLS
+            for _ in range(random.count(role.actions * load)):
+                counter = random.choice(role.counters)
+                calls = self._calls(day - random.below(RECENT_DAYS) * ONE_DAY).get(user.team, ())
+                own = counter in OWN_CALL_COUNTERS
                 calls = [call for call in calls if (call.host is user) == own]
-                # One action in three is repeated, after any of these numbers of days.
-                again_after = max(0, chance.below(3 * MAX_RETURN_DAYS) - 2 * MAX_RETURN_DAYS + 1)
+                # One action in three is repeated.
+                repeat_after = max(0, random.below(3 * MAX_REPEAT_DAYS) - 2 * MAX_REPEAT_DAYS + 1)
                 if calls:
-                    actions.append(Action(user, counter, chance.pick(calls), again_after))
+                    actions.append(Action(user, counter, random.choice(calls), repeat_after))
         return actions
 
     def _working(self, day: date) -> list[User]:
@@ -236,5 +237,5 @@ class Activity:
 _COUNTER_NUMBERS = {name: number for number, name in enumerate(COUNTERS)}
 
 
-def _touch(user: User, counter: str, call: Call) -> Touch:
-    return Touch(user.number, _COUNTER_NUMBERS[counter], call.day.toordinal() * 1_000_000 + call.number)
+def _counted_call(user: User, counter: str, call: Call) -> CountedCall:
+    return CountedCall(user.number, _COUNTER_NUMBERS[counter], call.day.toordinal() * 1_000_000 + call.number)

@@ -1,4 +1,4 @@
-"""Gong's API as a client sees it: turns every request into a response."""
+"""Gong's API, from a request to its response."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from gong_sandbox.credentials import Credentials, is_basic
-from gong_sandbox.cursors import CursorRefusedError, Cursors
+from gong_sandbox.credentials import Credentials, matches_basic
+from gong_sandbox.cursors import Cursors, InvalidCursorError
 from gong_sandbox.effects import Status
 from gong_sandbox.exchanges import Exchange
 from gong_sandbox.pages import Listing, activity_to_json, profile_to_json
 from gong_sandbox.request_log import RequestLog, RequestRecord
 from gong_sandbox.responses import COMPLETE, SILENT, Response, error_response, page_response, web_page
 from gong_sandbox.rules import InvalidRequestError, read_json, read_query, read_users_query
-from gong_sandbox.tokens import TOKEN_PATH, GrantRefusedError, Tokens
+from gong_sandbox.tokens import TOKEN_PATH, InvalidGrantError, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ ENDPOINTS = {
     "/v2/users": ("users", "GET"),
     TOKEN_PATH: ("token", "POST"),
 }
-"""Name and method of the endpoint at each path."""
+"""Name and method of each endpoint by path."""
 
 # As recorded against Gong: an empty result is a 404 with the envelope.
 NOTHING_FOUND = "No user activity found corresponding to the provided filters"
@@ -39,21 +39,21 @@ NOTHING_FOUND = "No user activity found corresponding to the provided filters"
 
 @dataclass
 class Api:
-    """Responds to requests.
+    """The API of a company.
 
     Attributes:
         clock: The current time.
         company: The data.
-        today: Returns the company's current day.
-        credentials: Who may call.
-        tokens: OAuth tokens.
-        limits: How often clients may call.
+        today: Function that returns the company's current day.
+        credentials: The accepted credentials.
+        tokens: The OAuth tokens.
+        limits: The rate limit and daily quota.
         cursors: Issues cursors.
-        page_size: Number of users in a page.
+        page_size: Number of users per page.
         zero_rows: Whether requested users without activity are returned with zeros.
-        faults: What goes wrong.
-        log: Records the requests.
-        api_url: The host that responses to token requests name.
+        faults: The faults to apply.
+        log: Records requests and responses.
+        api_url: The URL that token responses name as the customer's API.
     """
 
     clock: Clock
@@ -70,8 +70,10 @@ class Api:
     api_url: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), init=False, repr=False)
 
-    def respond(self, method: str, target: str, headers: Mapping[str, str], body: bytes, caller: Hashable) -> Response:
-        """Return the response to a request, and record both; `caller` identifies the connection."""
+    def respond(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, connection: Hashable
+    ) -> Response:
+        """Return the response to a request, and record both."""
         url = urlsplit(target)
         exchange = Exchange(
             number=next(self._numbers),
@@ -81,22 +83,24 @@ class Api:
             url=url,
             headers=headers,
             body=body,
-            connection=caller,
+            connection=connection,
             cursors=self.cursors,
             endpoint=ENDPOINTS.get(url.path, (None, None))[0],
         )
-        self._peek(exchange)
-        faults = [fault for fault in self.faults if fault.strikes(exchange)]
-        response, violation = self._true_response(exchange, discard=any(fault.effect.instead for fault in faults))
+        self._read_ahead(exchange)
+        faults = [fault for fault in self.faults if fault.matches(exchange)]
+        response, violation = self._faultless_response(
+            exchange, discard=any(fault.effect.replaces_response for fault in faults)
+        )
         for fault in faults:
             response = fault.effect.apply(response, exchange)
             if isinstance(fault.effect, Status) and fault.effect.wait is not None and exchange.endpoint != "token":
-                self.limits.hold(fault.effect.wait, caller)
+                self.limits.start_wait(fault.effect.wait, connection)
         self.log.add(_record(exchange, response, faults, violation=violation))
         return response
 
-    def _peek(self, exchange: Exchange) -> None:
-        """Find out what the request is about before checking any of it."""
+    def _read_ahead(self, exchange: Exchange) -> None:
+        """Read what faults match on, before the request is checked."""
         try:
             exchange.document = read_json(exchange.body)
         except InvalidRequestError:
@@ -104,8 +108,11 @@ class Api:
                 return
         exchange.page_number = 0 if exchange.cursor is None else self.cursors.page(exchange.cursor)
 
-    def _true_response(self, exchange: Exchange, *, discard: bool) -> tuple[Response, bool]:
-        """Return the response without faults, which they may discard, and whether the call violates a wait."""
+    def _faultless_response(self, exchange: Exchange, *, discard: bool) -> tuple[Response, bool]:
+        """Return the response without faults, and whether the request violates a Retry-After.
+
+        With `discard`, a fault replaces the response, so its content isn't computed.
+        """
         name, method = ENDPOINTS.get(exchange.url.path, (None, None))
         if name is None or method is None:
             return web_page(404, "Not Found"), False
@@ -134,7 +141,7 @@ class Api:
             number = 0 if cursor is None else self.cursors.read(cursor, listing.request)
         except InvalidRequestError as error:
             return error_response(400, *error.errors)
-        except CursorRefusedError as error:
+        except InvalidCursorError as error:
             return error_response(400, str(error))
         if not listing.records:
             return error_response(404, NOTHING_FOUND)
@@ -144,7 +151,7 @@ class Api:
     def _activity(self, exchange: Exchange) -> Listing:
         body = read_json(exchange.body)
         query = read_query(body, self.today())
-        found = self.company.activity(
+        activity = self.company.activity(
             query.aggregation_period,
             query.from_date,
             query.to_date,
@@ -154,8 +161,8 @@ class Api:
             as_of=self.today(),
             zero_rows=self.zero_rows,
         )
-        to_json = activity_to_json(self.company, found)
-        return Listing("usersAggregateActivity", found, to_json, body, self.cursors, self.page_size)
+        to_json = activity_to_json(self.company, activity)
+        return Listing("usersAggregateActivity", activity, to_json, body, self.cursors, self.page_size)
 
     def _users(self, exchange: Exchange) -> Listing:
         include_avatars = read_users_query(exchange.parameter_list)
@@ -165,14 +172,14 @@ class Api:
 
     def _refresh(self, exchange: Exchange) -> Response:
         scheme, _, presented = (exchange.headers.get("authorization") or "").partition(" ")
-        if scheme.lower() != "basic" or not is_basic(presented, self.tokens.client_id, self.tokens.client_secret):
+        if scheme.lower() != "basic" or not matches_basic(presented, self.tokens.client_id, self.tokens.client_secret):
             return Response(401, {"error": "invalid_client"})
         parameters = exchange.parameters
         if parameters.get("grant_type") != "refresh_token":
             return Response(400, {"error": "unsupported_grant_type"})
         try:
             return Response(200, self.tokens.refresh(parameters.get("refresh_token", ""), self.api_url))
-        except GrantRefusedError:
+        except InvalidGrantError:
             return Response(400, {"error": "invalid_grant"})
 
 
@@ -201,6 +208,6 @@ def _record(exchange: Exchange, response: Response, faults: list[Fault], *, viol
 
 
 def _objects(parent: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
-    """Return the objects of an array, as far as the faults have left it one."""
+    """Return the objects in an array, which a fault may have replaced with any other value."""
     array = (parent or {}).get(name)
     return [value for value in array if isinstance(value, dict)] if isinstance(array, list) else []

@@ -1,4 +1,4 @@
-"""The command `gong-sandbox`."""
+"""The command line of `gong-sandbox`."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ import sys
 from contextlib import ExitStack, redirect_stdout, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import click
 
-from gong_sandbox.commands import CommandNotRunError, run
+from gong_sandbox.command import CommandError, run
 from gong_sandbox.company import DEFAULT_SEED, DEFAULT_SIZE, DEFAULT_ZONE, Company
-from gong_sandbox.faults import GRAMMAR, Fault, FaultNotUnderstoodError, parse_fault
+from gong_sandbox.fault_grammar import GRAMMAR, InvalidFaultError, parse_fault
 from gong_sandbox.sandbox import Sandbox
-from gong_sandbox.signals import ENDING_SIGNALS
+from gong_sandbox.signals import TERMINATION_SIGNALS
+
+if TYPE_CHECKING:
+    from gong_sandbox.faults import Fault
 
 
 class OutputError(Exception):
-    """Output that can't be written; the message says why."""
+    """A failed write to stdout; the message says why."""
 
 
 def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[Fault]:
     try:
         return [parse_fault(text) for text in texts]
-    except FaultNotUnderstoodError as error:
+    except InvalidFaultError as error:
         raise click.BadParameter(str(error)) from error
 
 
@@ -50,7 +53,7 @@ def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetim
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        message = f"{text!r} isn't an ISO-8601 date-time with an offset like 2025-03-01T09:00:00Z"
+        message = f"{text!r} isn't an ISO 8601 date-time with a UTC offset like 2025-03-01T09:00:00Z"
         raise click.BadParameter(message)
     return instant
 
@@ -60,41 +63,41 @@ def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetim
     context_settings={"allow_interspersed_args": False, "show_default": True, "help_option_names": ["-h", "--help"]},
     epilog=f"\b\nFaults:\n\n{GRAMMAR}",
 )
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Loopback port to listen on; 0: any free port.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Loopback port; 0 for any free port.")
 @click.option("--size", type=click.IntRange(1), default=DEFAULT_SIZE, help="Number of users in the company.")
 @click.option("--zone", callback=_zone, default=DEFAULT_ZONE, metavar="NAME", help="The company's time zone.")
-@click.option("--seed", default=DEFAULT_SEED, help="Text that determines the company.")
+@click.option("--seed", default=DEFAULT_SEED, help="Seed of the company.")
 @click.option(
     "--late-days",
     type=click.IntRange(0),
     default=0,
-    help="Days after which the last of a day's activity becomes known.",
+    help="Days until all of a day's activity is known.",
 )
 @click.option(
     "--now",
     callback=_instant,
     metavar="INSTANT",
-    help="Freeze the company's current day at that of an ISO-8601 date-time.",
+    help="Freeze the company's current day at this ISO 8601 date-time.",
 )
-@click.option("--calls-per-second", type=click.IntRange(0), default=3, help="Rate limit; 0: none.")
-@click.option("--daily-quota", type=click.IntRange(0), default=10_000, help="Calls per day; 0: no limit.")
-@click.option("--page-size", type=click.IntRange(1), default=100, help="Number of users in a page.")
+@click.option("--calls-per-second", type=click.IntRange(0), default=3, help="Rate limit; 0 for none.")
+@click.option("--daily-quota", type=click.IntRange(0), default=10_000, help="Daily quota; 0 for none.")
+@click.option("--page-size", type=click.IntRange(1), default=100, help="Number of users per page.")
 @click.option(
-    "--zero-rows", is_flag=True, help="Return requested users without activity with zeros rather than leave them out."
+    "--zero-rows", is_flag=True, help="Return requested users without activity with zeros instead of leaving them out."
 )
 @click.option("--cursor-lifetime", type=click.FloatRange(0), default=600.0, help="Seconds until a cursor expires.")
 @click.option("--latency", type=click.FloatRange(0), default=0.0, help="Seconds by which to delay each response.")
+@click.option("--fault", "faults", callback=_faults, multiple=True, metavar="FAULT", help="Fault to inject; see below.")
 @click.option(
-    "--fault", "faults", callback=_faults, multiple=True, metavar="FAULT", help="Something that goes wrong; see below."
+    "--request-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to append a JSON line per request to.",
 )
-@click.option(
-    "--request-log", type=click.Path(dir_okay=False, path_type=Path), help="File for a line of JSON per request."
-)
-@click.option("--access-key", default=Sandbox.access_key, help="The access key to accept.")
-@click.option("--access-key-secret", default=Sandbox.access_key_secret, help="The access key secret to accept.")
-@click.option("--access-token", help="A bearer token to accept as well.")
-@click.option("--without-scope", is_flag=True, help="Refuse activity: the credentials lack api:stats:user-actions.")
-@click.option("--without-users-scope", is_flag=True, help="Refuse users: the credentials lack api:users:read.")
+@click.option("--access-key", default=Sandbox.access_key, help="Access key to accept.")
+@click.option("--access-key-secret", default=Sandbox.access_key_secret, help="Access key secret to accept.")
+@click.option("--access-token", help="Bearer token to accept too.")
+@click.option("--without-scope", is_flag=True, help="Reject activity: no scope api:stats:user-actions.")
+@click.option("--without-users-scope", is_flag=True, help="Reject users: no scope api:users:read.")
 @click.version_option(package_name="gong-sandbox")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def gong_sandbox(
@@ -107,9 +110,9 @@ def gong_sandbox(
     daily_quota: int,
     **options: Any,  # noqa: ANN401 - with the types declared above
 ) -> int:
-    """Serve an invented company as Gong's API would.
+    """Serve Gong's API with an invented company.
 
-    With a COMMAND (after --), run it with environment variables that point it to the sandbox, and exit with its
+    With a COMMAND (after --), run it with environment variables that point it to the sandbox, and exit with its exit
     status. Without one, print these variables and serve until interrupted.
     """
     company = Company(size, zone, seed, options.pop("late_days"))
@@ -122,17 +125,17 @@ def gong_sandbox(
         has_users_scope=not options.pop("without_users_scope"),
         **options,
     )
-    with ExitStack() as started:
+    with ExitStack() as resources:
         try:
-            started.enter_context(sandbox)
+            resources.enter_context(sandbox)
         except OSError as error:
-            message = f"cannot start: {error.strerror}"
+            message = f"can't start: {error.strerror}"
             raise click.UsageError(message) from error
         if command:
             return run(command, {**os.environ, **sandbox.environment})
         exports = [f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment.items()]
         _write("\n".join([f"# Serving Gong's API at {sandbox.url} until interrupted", *exports, ""]))
-        signal.sigwait(ENDING_SIGNALS)
+        signal.sigwait(TERMINATION_SIGNALS)
         return 0
 
 
@@ -140,30 +143,30 @@ def _write(text: str) -> None:
     """Write to stdout.
 
     Raises:
-        OutputError: It's closed or full.
+        OutputError: stdout is closed or full.
     """
     if sys.__stdout__ is None:
-        message = "cannot write to stdout: it's closed"
+        message = "can't write to stdout: it's closed"
         raise OutputError(message)
     try:
-        # Past Python's own buffer, which would fail once more on exit.
+        # Bypasses Python's own buffer, which would fail again at exit.
         with open(sys.__stdout__.fileno(), "w", encoding="utf-8", closefd=False) as stdout:
             stdout.write(text)
     except OSError as error:
-        message = f"cannot write to stdout: {error.strerror}"
+        message = f"can't write to stdout: {error.strerror}"
         raise OutputError(message) from error
 
 
 def main() -> NoReturn:
-    """Run the command line with signals blocked, and exit with a status; errors are one sentence."""
+    """Run the command line and exit with its status; signals must be blocked. Errors are one line on stderr."""
     try:
-        with redirect_stdout(io.StringIO()) as written:
+        with redirect_stdout(io.StringIO()) as captured:
             status = gong_sandbox.main(prog_name="gong-sandbox", standalone_mode=False)
-        if text := written.getvalue():
+        if text := captured.getvalue():
             _write(text)
     except click.ClickException as error:
         status = _fail(error.format_message(), error.exit_code)
-    except CommandNotRunError as error:
+    except CommandError as error:
         status = _fail(str(error), error.status)
     except OutputError as error:
         status = _fail(str(error), 1)
@@ -171,7 +174,7 @@ def main() -> NoReturn:
 
 
 def _fail(message: str, status: int) -> int:
-    """Write an error to stderr, which may be closed or full, and return the status."""
+    """Write an error to stderr, even if it's closed or full, and return the status."""
     if sys.__stderr__ is not None:
         with suppress(OSError):
             os.write(sys.__stderr__.fileno(), f"gong-sandbox: {message}\n".encode())

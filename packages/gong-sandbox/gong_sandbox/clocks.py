@@ -1,4 +1,4 @@
-"""Clocks, which tests can control."""
+"""Clocks: the machine's, and one that a test moves."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from threading import Lock
 
 
 class Clock:
-    """The machine's clocks."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
-        """Return the current instant, in UTC."""
+        """Return the current time, in UTC."""
         return datetime.now(timezone.utc)
 
     def seconds(self) -> float:
@@ -20,15 +20,15 @@ class Clock:
 
 
 class HandClock(Clock):
-    """A clock that stops until a test moves it."""
+    """A clock that only a test moves."""
 
     def __init__(self, now: datetime) -> None:
         self._start = now.astimezone(timezone.utc)
         self._seconds = 0.0
-        self._moving = Lock()
+        self._lock = Lock()
 
     def now(self) -> datetime:
-        """Return the instant to which the clock has been moved, in UTC."""
+        """Return the time to which the clock has been moved, in UTC."""
         return self._start + timedelta(seconds=self._seconds)
 
     def seconds(self) -> float:
@@ -36,6 +36,6 @@ class HandClock(Clock):
         return self._seconds
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock forward; can replace `time.sleep`."""
-        with self._moving:
+        """Move the clock forward; a drop-in for `time.sleep`."""
+        with self._lock:
             self._seconds += seconds

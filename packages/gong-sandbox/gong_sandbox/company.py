@@ -1,4 +1,4 @@
-"""A company that uses Gong: its people, its time zone, and what Gong knows about them."""
+"""An invented company that uses Gong: its users, time zone and activity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from gong_sandbox.activity import COUNTERS, Activity
-from gong_sandbox.people import User, hire
+from gong_sandbox.people import User, generate_users
 from gong_sandbox.periods import Period, periods_between
 from gong_sandbox.profiles import Profile, profiles_on
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 DEFAULT_SIZE = 20
 DEFAULT_ZONE = "America/Los_Angeles"
 DEFAULT_SEED = "gong"
-NOTHING = (0,) * len(COUNTERS)
+ZEROS = (0,) * len(COUNTERS)
 CACHED_RANGES = 16
-"""Clients read a few windows at once, each of them page by page."""
+"""Clients fetch several windows at once, page by page."""
 
 
 class UserActivity(NamedTuple):
-    """A user's counters, in Gong's order, for each of some periods."""
+    """A user's counters, in Gong's order (`COUNTERS`), for each period of a range."""
 
     user: User
     periods: Sequence[Period]
@@ -33,7 +33,7 @@ class UserActivity(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A user's counters, in Gong's order (`COUNTERS`), for the days from `from_date` up to, without, `to_date`."""
+    """A user's counters, in Gong's order (`COUNTERS`), from `from_date` to `to_date` (exclusive)."""
 
     user_id: str
     user_email_address: str | None
@@ -43,38 +43,38 @@ class Row(NamedTuple):
 
 
 class Company:
-    """An invented company; the same arguments return the same one, in every process.
+    """An invented company, which is the same in every process for the same arguments.
 
     Attributes:
         zone: The company's time zone.
-        users: Its accounts, including idle ones and those of people who have left.
+        users: All users, including idle ones and those who have left.
     """
 
     def __init__(
         self, size: int = DEFAULT_SIZE, zone: str = DEFAULT_ZONE, seed: object = DEFAULT_SEED, late_days: int = 0
     ) -> None:
-        """Found a company of `size` users in `zone` (an IANA name).
+        """Generate a company of `size` users in the time zone `zone` (an IANA name).
 
-        Some of a day's activity becomes known late: the last of it `late_days` days after the day is over.
+        The last activity of a day becomes known `late_days` days after the day is over.
 
         Raises:
-            ZoneInfoNotFoundError: There is no such zone.
+            ZoneInfoNotFoundError: The time zone doesn't exist.
         """
         self.zone = ZoneInfo(zone)
-        self.users = hire(size, self.zone, str(seed))
+        self.users = generate_users(size, self.zone, str(seed))
         self._seed = str(seed)
         self._activity = Activity(self.users, self._seed, late_days)
-        self._all_activity = lru_cache(CACHED_RANGES)(self._find_activity)
-        self._finding = Lock()
+        self._activity_by_user = lru_cache(CACHED_RANGES)(self._find_activity)
+        self._lock = Lock()
 
     def today(self, now: datetime) -> date:
-        """Return the company's date at the instant `now`."""
+        """Return the company's date at the time `now`."""
         return now.astimezone(self.zone).date()
 
     def midnight(self, day: date) -> datetime:
-        """Return the instant at which `day` begins, with the company's offset at that instant."""
+        """Return the time at which `day` starts, with the company's UTC offset at that time."""
         midnight = datetime(day.year, day.month, day.day, tzinfo=self.zone)
-        # Where clocks go forward at midnight, the day begins at one o'clock.
+        # If clocks go forward at midnight, the day starts at one o'clock.
         return midnight.astimezone(timezone.utc).astimezone(self.zone)
 
     def activity(
@@ -89,24 +89,24 @@ class Company:
         as_of: date | None = None,
         zero_rows: bool = False,
     ) -> list[UserActivity]:
-        """Return what Gong knows: every period of the range, for each user with activity anywhere in it.
+        """Return every period of the range for each user with any activity in it, as Gong does.
 
         Args:
             aggregation_period: One of Gong's five, in upper case.
-            from_date: The first day, in the company's time zone.
-            to_date: The day after the last, likewise.
-            user_ids: Only these users.
-            created_from: Only users created at this instant or later.
-            created_to: Only users created before this instant.
-            as_of: Without what becomes known only after this day begins; by default with everything.
-            zero_rows: Also those of `user_ids` without activity, if any of them has some.
+            from_date: First day, in the company's time zone.
+            to_date: Exclusive end, in the company's time zone.
+            user_ids: Return only these users.
+            created_from: Return only users created at or after this time.
+            created_to: Return only users created before this time.
+            as_of: Leave out activity that isn't known by the start of this day; by default, all is known.
+            zero_rows: Also return zeros for `user_ids` without activity, if any of them has activity.
 
         Raises:
             KeyError: `aggregation_period` isn't one of Gong's five.
         """
-        with self._finding:
-            as_of = self._activity.unless_complete(to_date, as_of)
-            everybody = self._all_activity(aggregation_period, from_date, to_date, as_of)
+        with self._lock:
+            as_of = self._activity.normalize_as_of(to_date, as_of)
+            by_user = self._activity_by_user(aggregation_period, from_date, to_date, as_of)
         matching = [
             user
             for user in self.users
@@ -114,11 +114,11 @@ class Company:
             and (created_from is None or user.created >= created_from)
             and (created_to is None or user.created < created_to)
         ]
-        found = [everybody[user.number] for user in matching if user.number in everybody]
+        found = [by_user[user.number] for user in matching if user.number in by_user]
         if zero_rows and user_ids is not None and found:
             periods = found[0].periods
-            zeros = [NOTHING] * len(periods)
-            found = [everybody.get(user.number, UserActivity(user, periods, zeros)) for user in matching]
+            zeros = [ZEROS] * len(periods)
+            found = [by_user.get(user.number, UserActivity(user, periods, zeros)) for user in matching]
         return found
 
     def rows(
@@ -128,7 +128,7 @@ class Company:
         to_date: date,
         **filters: Any,  # noqa: ANN401 - those of `activity`
     ) -> list[Row]:
-        """Return the same as `activity`, one row per user and period, in the order of the pages."""
+        """Return the result of `activity` as one row per user and period, in the order of the pages."""
         return [
             Row(user.user_id, user.email_address, period.from_date, period.to_date, counters)
             for user, periods, all_counters in self.activity(aggregation_period, from_date, to_date, **filters)
@@ -136,7 +136,7 @@ class Company:
         ]
 
     def profiles(self, day: date, *, include_avatars: bool = False) -> list[Profile]:
-        """Return the users as `GET /v2/users` lists them on `day`, in the company's time zone."""
+        """Return the users that `GET /v2/users` lists on `day`, in the company's time zone."""
         profiles = profiles_on(day, self.users, self._seed)
         return [profile for profile in profiles if include_avatars or not profile.is_avatar]
 
@@ -144,10 +144,10 @@ class Company:
         self, aggregation_period: str, from_date: date, to_date: date, as_of: date | None
     ) -> dict[int, UserActivity]:
         periods = periods_between(aggregation_period, from_date, to_date)
-        counts = [self._activity.counts(*period, as_of) for period in periods]
-        active = set().union(*counts)
+        counters = [self._activity.counters(*period, as_of) for period in periods]
+        active = set().union(*counters)
         return {
-            user.number: UserActivity(user, periods, [count.get(user.number, NOTHING) for count in counts])
+            user.number: UserActivity(user, periods, [each.get(user.number, ZEROS) for each in counters])
             for user in self.users
             if user.number in active
         }

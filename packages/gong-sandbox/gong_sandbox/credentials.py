@@ -1,4 +1,4 @@
-"""Who may call: an access key, a bearer token, and the scope that each endpoint requires."""
+"""Credentials: an access key, bearer tokens, and the scope that each endpoint requires."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 SCOPES = {"activity": "api:stats:user-actions", "users": "api:users:read"}
 """The scope that each endpoint requires."""
 
-WRONG_CREDENTIALS = "The access key, its secret or the token is missing, wrong or no longer valid"
+INVALID_CREDENTIALS = "The access key, its secret or the token is missing, wrong or no longer valid"
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a caller has to present.
+    """The credentials that the sandbox accepts.
 
     Attributes:
         access_key: The user name of HTTP Basic.
         access_key_secret: The password of HTTP Basic.
-        token_is_valid: Returns whether a bearer token is valid now.
-        endpoints: The endpoints whose scope comes with the credentials.
+        token_is_valid: Function that returns whether a bearer token is valid.
+        endpoints: Endpoints whose scope the credentials have.
     """
 
     access_key: str
@@ -33,21 +33,21 @@ class Credentials:
     endpoints: Collection[str]
 
     def error(self, authorization: str | None, endpoint: str) -> str | None:
-        """Return why a call with this Authorization header is refused, or None if it isn't."""
+        """Return why a request with this Authorization header is refused, or None if it isn't."""
         scheme, _, presented = (authorization or "").partition(" ")
         if scheme.lower() == "basic":
-            known = is_basic(presented, self.access_key, self.access_key_secret)
+            known = matches_basic(presented, self.access_key, self.access_key_secret)
         else:
             known = scheme.lower() == "bearer" and self.token_is_valid(presented.strip())
         if not known:
-            return WRONG_CREDENTIALS
+            return INVALID_CREDENTIALS
         if endpoint in self.endpoints:
             return None
         # As recorded against Gong: a missing scope is a 401, not a 403.
         return f"You don't have permission to use '{SCOPES[endpoint]}' in your app."
 
 
-def is_basic(presented: str, name: str, password: str) -> bool:
-    """Return whether the rest of a `Basic` header is this name and password."""
+def matches_basic(presented: str, name: str, password: str) -> bool:
+    """Return whether the value after `Basic` encodes this name and password."""
     expected = base64.b64encode(f"{name}:{password}".encode())
     return hmac.compare_digest(presented.strip().encode(), expected)

@@ -1,4 +1,4 @@
-"""Cursors: signed, short-lived, and valid for one request only."""
+"""Cursors, which are signed, expire, and are valid for one request only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 ALGORITHM = {"alg": "HS256"}
 
 
-class CursorRefusedError(ValueError):
-    """A cursor that can't be used; the message says why."""
+class InvalidCursorError(ValueError):
+    """A cursor that is refused; the message says why."""
 
 
 class Cursors:
-    """Issues and verifies cursors."""
+    """Issues and validates cursors."""
 
     def __init__(self, clock: Clock, lifetime: float) -> None:
         """Issue cursors that are valid for `lifetime` seconds of `clock`."""
@@ -32,7 +32,7 @@ class Cursors:
         self._origins: dict[str, str] = {}
 
     def issue(self, page: int, request: dict[str, Any]) -> str:
-        """Return a new, unique cursor to page `page` (from 0) of `request`, its body or its query."""
+        """Return a new, unique cursor to page `page` (from 0) of `request`, a body or a query."""
         claims = {
             "page": page,
             "exp": self._clock.seconds() + self._lifetime,
@@ -49,33 +49,33 @@ class Cursors:
         """Return the page (from 0) that `cursor` points to.
 
         Raises:
-            CursorRefusedError: It's forged, has expired, or belongs to another request.
+            InvalidCursorError: The cursor is forged, has expired, or belongs to another request.
         """
         claims = self._claims(cursor)
         if claims["exp"] <= self._clock.seconds():
             message = "The cursor has expired"
-            raise CursorRefusedError(message)
+            raise InvalidCursorError(message)
         if claims["request"] != _digest(request):
             message = "The cursor belongs to another request: repeat the same request with it"
-            raise CursorRefusedError(message)
+            raise InvalidCursorError(message)
         return int(claims["page"])
 
     def page(self, cursor: object) -> int | None:
-        """Return the page that `cursor` was issued for, even if it has expired; None if it wasn't issued here."""
+        """Return the page that `cursor` points to, even if it has expired, or None if it wasn't issued here."""
         try:
             return int(self._claims(str(cursor))["page"])
-        except CursorRefusedError:
+        except InvalidCursorError:
             return None
 
     def origin(self, cursor: object) -> str | None:
-        """Return the cursor of the request that `cursor` was issued in response to, if it had one."""
+        """Return the cursor of the request whose response contained `cursor`, or None."""
         return self._origins.get(str(cursor))
 
     def _claims(self, cursor: str) -> dict[str, Any]:
         signed, _, signature = cursor.rpartition(".")
         if not hmac.compare_digest(self._signature(signed).encode(), signature.encode(errors="replace")):
             message = "The cursor is invalid"
-            raise CursorRefusedError(message)
+            raise InvalidCursorError(message)
         claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(signed.split(".")[1] + "=="))
         return claims
 
@@ -84,8 +84,8 @@ class Cursors:
 
 
 def _digest(request: dict[str, Any]) -> str:
-    repeated = {name: value for name, value in request.items() if name != "cursor"}
-    return hashlib.sha256(json.dumps(repeated, sort_keys=True).encode()).hexdigest()
+    without_cursor = {name: value for name, value in request.items() if name != "cursor"}
+    return hashlib.sha256(json.dumps(without_cursor, sort_keys=True).encode()).hexdigest()
 
 
 def _encode(claims: dict[str, Any]) -> str:

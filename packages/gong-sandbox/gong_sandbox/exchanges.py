@@ -1,4 +1,4 @@
-"""A request on its way to its response."""
+"""An exchange: a request, and what is known about it before it gets its response."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class Exchange:
-    """What is known about a request, and what it matches once it has been parsed.
+    """A request, and the records that it matches.
 
     Attributes:
         number: Position among all requests, from 1.
-        now: Instant of arrival, in UTC.
-        seconds: The same on a monotonic clock.
+        now: Time of arrival, in UTC.
+        seconds: Time of arrival on a monotonic clock.
         method: HTTP method.
         url: Path and query.
-        headers: Headers, with lower-case names.
+        headers: Headers, with lowercase names.
         body: Raw body.
         connection: Identifies the connection.
-        cursors: Every cursor issued so far.
+        cursors: All cursors issued so far.
         endpoint: `activity`, `users`, `token`, or None for an unknown path.
-        document: The body's JSON, or None if it has none.
+        document: The body parsed as JSON, or None if it isn't valid JSON.
         page_number: The requested page, from 0, or None if unknown.
-        listing: The records that the request matches, once they have been looked up.
+        listing: The records that the request matches, or None until they've been looked up.
     """
 
     number: int
@@ -50,23 +50,23 @@ class Exchange:
 
     @property
     def cursor(self) -> object:
-        """The cursor that was sent, of any type: users take it in the query, activity in the body."""
+        """The request's cursor, of any type: in the query for users, in the body for activity."""
         if self.endpoint == "users":
             return self.parameters.get("cursor")
         return self.document.get("cursor") if isinstance(self.document, dict) else None
 
     @property
     def filter(self) -> dict[str, Any]:
-        """The body's filter, empty if it has none."""
+        """The filter in the body, or an empty one."""
         filters = self.document.get("filter") if isinstance(self.document, dict) else None
         return filters if isinstance(filters, dict) else {}
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of the query."""
+        """The query's parameters."""
         return dict(self.parameter_list)
 
     @property
     def parameter_list(self) -> list[tuple[str, str]]:
-        """The parameters of the query in order, with duplicates."""
+        """The query's parameters in order, with duplicates."""
         return parse_qsl(self.url.query, keep_blank_values=True)

@@ -1,4 +1,4 @@
-"""The records that a request matches, in pages laid out like Gong's."""
+"""Pages of records, in the format of Gong's responses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Listing(NamedTuple):
     """The records that a request matches.
 
     Attributes:
-        array: Name of the array that holds them.
+        array: Name of the array that holds the records in a response.
         records: The records of all pages.
-        to_json: Converts one of them to what Gong returns.
-        request: The body or the query, for which cursors are issued.
-        cursors: Issues the cursors.
-        page_size: Number of records in a page.
+        to_json: Function that converts a record to Gong's JSON.
+        request: The body or the query that cursors are issued for.
+        cursors: Issues cursors.
+        page_size: Number of records per page.
     """
 
     array: str
@@ -35,15 +35,15 @@ class Listing(NamedTuple):
 
     def page(self, number: int) -> dict[str, Any]:
         """Return page `number`, from 0."""
-        found = self.page_records(number)
+        page_records = self.page_records(number)
         records: dict[str, Any] = {
             "totalRecords": len(self.records),
-            "currentPageSize": len(found),
+            "currentPageSize": len(page_records),
             "currentPageNumber": number,
         }
         if (number + 1) * self.page_size < len(self.records):
             records["cursor"] = self.cursor(number + 1)
-        return {"records": records, self.array: found}
+        return {"records": records, self.array: page_records}
 
     def page_records(self, number: int) -> list[dict[str, Any]]:
         """Return the records of page `number`."""
@@ -56,19 +56,19 @@ class Listing(NamedTuple):
 
 
 def activity_to_json(company: Company, activity: Sequence[UserActivity]) -> Callable[[UserActivity], dict[str, Any]]:
-    """Return a function that converts any of `activity`, whose users all have the same periods."""
+    """Return a function that converts an element of `activity`, which all have the same periods."""
     dates = [
         {name: company.midnight(day).isoformat() for name, day in zip(("fromDate", "toDate"), period, strict=True)}
         for period in (activity[0].periods if activity else ())
     ]
 
-    def to_json(found: UserActivity) -> dict[str, Any]:
+    def to_json(user_activity: UserActivity) -> dict[str, Any]:
         return {
-            "userId": found.user.user_id,
-            "userEmailAddress": found.user.email_address,
+            "userId": user_activity.user.user_id,
+            "userEmailAddress": user_activity.user.email_address,
             "userAggregateActivity": [
                 {**dict(zip(COUNTERS, counters, strict=True)), **period}
-                for counters, period in zip(found.counters, dates, strict=True)
+                for counters, period in zip(user_activity.counters, dates, strict=True)
             ],
         }
 
@@ -76,7 +76,7 @@ def activity_to_json(company: Company, activity: Sequence[UserActivity]) -> Call
 
 
 def profile_to_json(company: Company) -> Callable[[Profile], dict[str, Any]]:
-    """Return a function that converts a user's profile, with the personal details that Gong documents."""
+    """Return a function that converts a profile, and adds the personal details that Gong documents."""
 
     def to_json(profile: Profile) -> dict[str, Any]:
         handle = f"{profile.first_name}-{profile.last_name}".lower()

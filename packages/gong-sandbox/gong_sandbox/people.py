@@ -1,4 +1,4 @@
-"""The users of the company: their accounts, teams and roles, and when they come and go."""
+"""The company's users: their accounts, teams and roles, and when they join and leave."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gong_sandbox.chance import Chance
 from gong_sandbox.periods import ONE_DAY
+from gong_sandbox.seeded_random import SeededRandom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +20,13 @@ FOUNDED = date(2015, 1, 5)
 HIRING_YEARS = 10
 TEAM_SIZE = 8
 
-# One account in so many is of a kind that clients must cope with, so that small companies have them too.
+# One account in this many is of a kind that clients must handle, so even small companies have one.
 IDLE_EVERY = 9
 WITHOUT_EMAIL_EVERY = 10
-HUGE_ID_EVERY = 4
+LARGE_ID_EVERY = 4
 LEAVING_EVERY = 6
 
-# Names are made of syllables; the domains are reserved for examples (RFC 2606).
+# Names are built from syllables; the domains are reserved for examples (RFC 2606).
 SYLLABLES = ("ba", "du", "fe", "gro", "ki", "lom", "mu", "nev", "or", "pil", "qua", "ris", "sto", "tev", "ul", "zam")
 DOMAINS = ("example.com", "example.com", "example.org", "sales.example.net")
 
@@ -37,13 +37,13 @@ class User:
 
     Attributes:
         number: Position among the company's users, from 0.
-        user_id: 17 to 20 digits; more than 2**63 for some.
+        user_id: 17 to 20 digits; too large for a signed 64-bit integer for some.
         first_name: Given name.
         last_name: Family name.
-        email_address: None for some accounts.
-        created: Instant at which the account was created, in UTC.
-        first_day: First day with possible activity, in the company's time zone.
-        day_after_last: First day after the user left, or None.
+        email_address: None for some users.
+        created: Time at which the account was created, in UTC.
+        first_day: First day on which the user can have activity, in the company's time zone.
+        day_after_last: Day after the user's last day, or None.
         team: Number of the user's team.
         role: `manager`, `seller`, `listener`, or `idle` for an account that never has activity.
     """
@@ -66,16 +66,16 @@ class User:
         )
 
 
-def hire(size: int, zone: ZoneInfo, seed: str) -> tuple[User, ...]:
-    """Invent `size` users of a company in `zone`; the same `seed` returns the same people."""
+def generate_users(size: int, zone: ZoneInfo, seed: str) -> tuple[User, ...]:
+    """Return `size` users of a company in `zone`; the same `seed` returns the same users."""
     users: list[User] = []
     taken: set[str] = set()
     for number in range(size):
-        chance = Chance(seed, "user", number)
-        user_id = _unused(taken, partial(_user_id, chance, number))
-        email_address = _unused(taken, partial(_email_address, chance))
+        random = SeededRandom(seed, "user", number)
+        user_id = _unused(taken, partial(_user_id, random, number))
+        email_address = _unused(taken, partial(_email_address, random))
         first_name, last_name = email_address.partition("@")[0].split(".")
-        created = _created(chance, number)
+        created = _created(random, number)
         first_day = created.astimezone(zone).date() + ONE_DAY
         leaves = number % LEAVING_EVERY == LEAVING_EVERY - 1
         users.append(
@@ -87,7 +87,7 @@ def hire(size: int, zone: ZoneInfo, seed: str) -> tuple[User, ...]:
                 email_address=None if number % WITHOUT_EMAIL_EVERY == WITHOUT_EMAIL_EVERY - 1 else email_address,
                 created=created,
                 first_day=first_day,
-                day_after_last=first_day + timedelta(days=200 + chance.below(2500)) if leaves else None,
+                day_after_last=first_day + timedelta(days=200 + random.below(2500)) if leaves else None,
                 team=number // TEAM_SIZE,
                 role=_role(number),
             )
@@ -95,31 +95,31 @@ def hire(size: int, zone: ZoneInfo, seed: str) -> tuple[User, ...]:
     return tuple(users)
 
 
-def _unused(taken: set[str], invent: Callable[[], str]) -> str:
-    while (invented := invent()) in taken:
+def _unused(taken: set[str], generate: Callable[[], str]) -> str:
+    while (text := generate()) in taken:
         pass
-    taken.add(invented)
-    return invented
+    taken.add(text)
+    return text
 
 
-def _user_id(chance: Chance, number: int) -> str:
-    # Gong documents up to 20 digits: more than a signed 64-bit integer holds.
-    if number % HUGE_ID_EVERY == HUGE_ID_EVERY - 1:
-        return str(10**19 + chance.below(8 * 10**18))
-    digits = 17 + chance.below(3)
-    return str(10 ** (digits - 1) + chance.below(8 * 10 ** (digits - 1)))
+def _user_id(random: SeededRandom, number: int) -> str:
+    # Gong documents up to 20 digits, more than fit into a signed 64-bit integer.
+    if number % LARGE_ID_EVERY == LARGE_ID_EVERY - 1:
+        return str(10**19 + random.below(8 * 10**18))
+    digits = 17 + random.below(3)
+    return str(10 ** (digits - 1) + random.below(8 * 10 ** (digits - 1)))
 
 
-def _email_address(chance: Chance) -> str:
-    first, last = ("".join(chance.pick(SYLLABLES) for _ in range(syllables)) for syllables in (2, 3))
-    return f"{first}.{last}@{chance.pick(DOMAINS)}"
+def _email_address(random: SeededRandom) -> str:
+    first, last = ("".join(random.choice(SYLLABLES) for _ in range(syllables)) for syllables in (2, 3))
+    return f"{first}.{last}@{random.choice(DOMAINS)}"
 
 
-def _created(chance: Chance, number: int) -> datetime:
+def _created(random: SeededRandom, number: int) -> datetime:
     founded = datetime(FOUNDED.year, FOUNDED.month, FOUNDED.day, tzinfo=timezone.utc)
-    # Half of every ten join in the first week, the others over the years.
-    days = chance.below(5) if number % 10 < 5 else chance.below(365 * HIRING_YEARS)  # noqa: PLR2004 - half of ten
-    return founded + timedelta(days=days, seconds=chance.below(86_400))
+    # Five of every ten join in the first week, the others over the years.
+    days = random.below(5) if number % 10 < 5 else random.below(365 * HIRING_YEARS)  # noqa: PLR2004 - half of ten
+    return founded + timedelta(days=days, seconds=random.below(86_400))
 
 
 def _role(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Calendar periods, clipped to the requested range as Gong clips them."""
+"""Calendar periods, clipped to the requested range as Gong does."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ PERIOD_OF_DAY: dict[str, Callable[[date], Hashable]] = {
     "QUARTER": lambda day: (day.year, (day.month - 1) // 3),
     "YEAR": lambda day: day.year,
 }
-"""What identifies the period that a day belongs to; weeks start on Monday."""
+"""Functions that map a day to an identifier of its period; weeks start on Monday."""
 
 
 class Period(NamedTuple):
-    """The days from `from_date` up to, without, `to_date`, in the company's time zone."""
+    """The days from `from_date` to `to_date` (exclusive), in the company's time zone."""
 
     from_date: date
     to_date: date
 
 
 def days_between(from_date: date, to_date: date) -> list[date]:
-    """Return the days from `from_date` up to, without, `to_date`."""
+    """Return the days from `from_date` to `to_date` (exclusive)."""
     return [from_date + timedelta(days=number) for number in range((to_date - from_date).days)]
 
 
 def periods_between(aggregation_period: str, from_date: date, to_date: date) -> list[Period]:
-    """Return the periods of the days in the range, the first and the last clipped to it.
+    """Return the periods of a range, the first and the last clipped to it.
 
     Raises:
         KeyError: `aggregation_period` isn't one of Gong's five.

@@ -1,4 +1,4 @@
-"""A response, before it goes over the wire."""
+"""Responses, and how to deliver them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Delivery(Enum):
-    """How a response is sent."""
+    """How to deliver a response."""
 
     WHOLE = "whole"
     CUT = "cut"
@@ -25,23 +25,23 @@ class Delivery(Enum):
 
 
 COMPLETE = {Delivery.WHOLE, Delivery.DRIP}
-"""Deliveries that send the whole response."""
+"""Deliveries of the whole response."""
 
 SILENT = {Delivery.CLOSE, Delivery.RESET, Delivery.HANG}
-"""Deliveries that send nothing."""
+"""Deliveries without a response."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """A status, headers and a body, and how to send them.
+    """A status, headers and a body, and how to deliver them.
 
     Attributes:
         status: HTTP status code.
-        content: A JSON value, or bytes to send as they are.
-        headers: Headers besides the length; the content type is JSON unless they override it.
-        delivery: How to send the response.
-        delay: Seconds to wait before sending it.
-        drip_interval: Seconds between two bytes of a dripping body.
+        content: A JSON value, or bytes to send unchanged.
+        headers: Headers other than the length; the content type defaults to JSON.
+        delivery: How to deliver the response.
+        delay: Seconds to wait before the response.
+        drip_interval: Seconds between two bytes if the body drips.
         padding: Number of spaces to append to the body.
     """
 
@@ -55,7 +55,7 @@ class Response:
 
     @property
     def page(self) -> dict[str, Any] | None:
-        """The JSON object of a successful response."""
+        """The JSON object of a successful response, or None."""
         return self.content if self.status == HTTPStatus.OK and isinstance(self.content, dict) else None
 
     def body(self) -> bytes:
@@ -64,29 +64,29 @@ class Response:
             return self.content
         try:
             return msgspec.json.encode(self.content)
-        except UnicodeEncodeError:  # a lone surrogate, which only an escape can express
+        except UnicodeEncodeError:  # a lone surrogate, which only an escape sequence can express
             return json.dumps(self.content).encode()
 
 
 def page_response(page: dict[str, Any]) -> Response:
-    """Return a page with a request ID; as Gong does, repeat the ID in a header."""
+    """Return a page with a request ID, which a header repeats as Gong's does."""
     request_id = new_request_id()
     return Response(200, {"requestId": request_id, **page}, {"x-traceid": request_id})
 
 
 def error_response(status: int, *errors: str, headers: dict[str, str] | None = None) -> Response:
-    """Return errors in Gong's envelope, `{"requestId": …, "errors": […]}`, with the ID in a header as well."""
+    """Return errors in Gong's envelope, `{"requestId": …, "errors": […]}`, with the same header."""
     request_id = new_request_id()
     envelope = {"requestId": request_id, "errors": list(errors)}
     return Response(status, envelope, {"x-traceid": request_id, **(headers or {})})
 
 
 def web_page(status: int, title: str, headers: dict[str, str] | None = None) -> Response:
-    """Return HTML, as a load balancer in front of Gong would."""
+    """Return a web page, as a load balancer in front of Gong would."""
     html = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
     return Response(status, html.encode(), {"Content-Type": "text/html; charset=utf-8", **(headers or {})})
 
 
 def new_request_id() -> str:
-    """Return a random ID like those that Gong's support asks for."""
+    """Return a random request ID."""
     return secrets.token_hex(10)

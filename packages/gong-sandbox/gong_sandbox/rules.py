@@ -1,4 +1,4 @@
-"""What a request's body or query may hold, as Gong documents it."""
+"""Validation of request bodies and queries, by the rules that Gong documents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BODY_FIELDS = {"cursor", "filter", "aggregationPeriod"}
 FILTER_FIELDS = {"fromDate", "toDate", "createdFromDateTime", "createdToDateTime", "userIds"}
 USERS_PARAMETERS = {"cursor", "includeAvatars"}
 
-# As recorded against Gong.
+# As Gong has been seen to respond.
 PARSE_ERROR = "Json parse error"
 REQUIRED = {"filter.fromDate": "may not be null", "filter.toDate": "may not be null"}
 MUST_NOT_BE_NULL = "must not be null"
@@ -33,10 +33,10 @@ USER_ID = re.compile(r"[0-9]{1,20}")
 
 
 class InvalidRequestError(ValueError):
-    """A request that breaks rules.
+    """A request that breaks one or more rules.
 
     Attributes:
-        errors: A sentence per broken rule.
+        errors: One message per broken rule.
     """
 
     def __init__(self, *errors: str) -> None:
@@ -46,7 +46,7 @@ class InvalidRequestError(ValueError):
 
 @dataclass(frozen=True)
 class Query:
-    """A request for activity; the dates are in the company's time zone, `to_date` is exclusive."""
+    """A valid request for activity; dates are in the company's time zone, and `to_date` is exclusive."""
 
     aggregation_period: str
     from_date: date
@@ -58,10 +58,10 @@ class Query:
 
 
 def read_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Parse the body.
+    """Parse a body.
 
     Raises:
-        InvalidRequestError: It isn't valid JSON.
+        InvalidRequestError: The body isn't valid JSON.
     """
     try:
         return json.loads(body)
@@ -70,14 +70,14 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
 
 
 def read_query(document: object, today: date) -> Query:
-    """Check a body against every rule; `today` is the company's current day.
+    """Validate the body of a request for activity; `today` is the company's current day.
 
     Raises:
-        InvalidRequestError: It breaks some.
+        InvalidRequestError: The body breaks a rule; names all that it breaks.
     """
     if not isinstance(document, dict):
         raise InvalidRequestError(PARSE_ERROR)
-    # Gong refuses what can't be parsed before it checks anything else.
+    # Gong rejects what it can't parse before it checks anything else.
     if document.get("aggregationPeriod") not in [None, *PERIOD_OF_DAY]:
         raise InvalidRequestError(PARSE_ERROR)
     body = _Fields(document, "", BODY_FIELDS)
@@ -100,10 +100,10 @@ def read_query(document: object, today: date) -> Query:
 
 
 def read_users_query(parameters: Sequence[tuple[str, str]]) -> bool:
-    """Check the query of a request for users, and return whether it includes avatars.
+    """Validate the query of a request for users, and return whether to include avatars.
 
     Raises:
-        InvalidRequestError: It has an unknown, repeated or malformed parameter.
+        InvalidRequestError: A parameter is unknown, repeated or malformed.
     """
     names = [name for name, _ in parameters]
     errors = [f"Unrecognized parameter {json.dumps(name)}" for name in names if name not in USERS_PARAMETERS]
@@ -117,42 +117,42 @@ def read_users_query(parameters: Sequence[tuple[str, str]]) -> bool:
 
 
 class _Fields:
-    """Reads the fields of an object and collects what is wrong with them."""
+    """The fields of an object, and the errors found in them so far."""
 
-    def __init__(self, fields: dict[str, Any] | None, place: str, allowed: set[str]) -> None:
+    def __init__(self, fields: dict[str, Any] | None, path: str, allowed: set[str]) -> None:
         self._fields = fields
-        self._place = place
-        # Names are quoted as JSON, because they can hold anything.
-        self.errors = [f"Unrecognized field {json.dumps(place + name)}" for name in fields or () if name not in allowed]
+        self._path = path
+        # Names are quoted as JSON, because they can contain any character.
+        self.errors = [f"Unrecognized field {json.dumps(path + name)}" for name in fields or () if name not in allowed]
 
     def read(self, name: str, convert: Callable[[Any], T], *, required: bool = False) -> T | None:
         """Return a converted field, or None if it's missing or invalid."""
         if self._fields is None:
             return None
-        place = self._place + name
+        path = self._path + name
         if required and self._fields.get(name) is None:
-            self.errors.append(f"{place}: {REQUIRED.get(place, MUST_NOT_BE_NULL)}")
+            self.errors.append(f"{path}: {REQUIRED.get(path, MUST_NOT_BE_NULL)}")
             return None
         if name not in self._fields:
             return None
         try:
             return convert(self._fields[name])
         except ValueError as error:
-            self.errors.append(f"{place}: {error}")
+            self.errors.append(f"{path}: {error}")
             return None
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         message = "must be a string"
-        raise ValueError(message)  # noqa: TRY004 - a complaint about the body, like the others
+        raise ValueError(message)  # noqa: TRY004 - an error in the body, like the others
     return value
 
 
 def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         message = "must be an object"
-        raise ValueError(message)  # noqa: TRY004 - a complaint about the body, like the others
+        raise ValueError(message)  # noqa: TRY004 - an error in the body, like the others
     return value
 
 
@@ -163,13 +163,13 @@ def _date(value: object) -> date:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    message = "must be a real date, written YYYY-MM-DD"
+    message = "must be a valid date (YYYY-MM-DD)"
     raise ValueError(message)
 
 
 def _instant(value: object) -> datetime:
     parts = DATE_TIME.fullmatch(_text(value))
-    message = "must be an ISO-8601 date-time with an offset"
+    message = "must be an ISO 8601 date-time with a UTC offset"
     if parts is None:
         raise ValueError(message)
     # Before Python 3.11, fromisoformat accepts neither Z nor every fraction.
@@ -187,6 +187,6 @@ def _user_ids(value: object) -> frozenset[str]:
         message = "must be an array of at least one string"
         raise ValueError(message)
     if not all(isinstance(user_id, str) and USER_ID.fullmatch(user_id) for user_id in value):
-        message = "must hold strings of 1 to 20 digits"
+        message = "must contain strings of 1 to 20 digits"
         raise ValueError(message)
     return frozenset(value)

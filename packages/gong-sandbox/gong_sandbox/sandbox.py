@@ -1,4 +1,4 @@
-"""The sandbox as tests and the command line use it."""
+"""The sandbox, as tests and the command line use it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gong_sandbox.clocks import Clock
 from gong_sandbox.company import Company
 from gong_sandbox.credentials import Credentials
 from gong_sandbox.cursors import Cursors
-from gong_sandbox.environments import variables
-from gong_sandbox.faults import Fault, parse_fault
+from gong_sandbox.environment import variables
+from gong_sandbox.fault_grammar import parse_fault
 from gong_sandbox.limits import CallLimits
 from gong_sandbox.request_log import RequestLog, RequestRecord
 from gong_sandbox.server import Server
@@ -25,34 +25,36 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from gong_sandbox.faults import Fault
+
 
 @dataclass(kw_only=True)
 class Sandbox:
-    """A stand-in for Gong's API, listening on a loopback port within a `with` block.
+    """A stand-in for Gong's API, which listens on a loopback port within a `with` block.
 
-    By default it's like Gong. None disables a limit.
+    The defaults match Gong's documentation. None disables a limit.
 
     Attributes:
-        company: The data; sandboxes can share a `Company`, which caches what it has invented.
-        clock: Determines the company's day, the limits, and when cursors and tokens expire.
-        today: The company's current day, instead of the clock's.
+        company: The data; sandboxes can share a `Company`, which caches what it generates.
+        clock: The clock for the company's day, the limits, and the expiry of cursors and tokens.
+        today: The company's current day; overrides the clock's.
         access_key: The user name of HTTP Basic.
         access_key_secret: The password of HTTP Basic.
-        access_token: A bearer token to accept as well, which never expires.
+        access_token: A bearer token to accept too, which never expires.
         has_scope: Whether the credentials have the scope for activity.
         has_users_scope: Whether the credentials have the scope for users.
         calls_per_second: Rate limit.
-        daily_quota: Calls per day, which begins with its first call.
-        grace: Seconds after a wait began within which a call over another connection doesn't violate it, because it may
-            have been under way.
-        page_size: Number of users in a page.
-        zero_rows: Whether requested users without activity are returned with zeros, if another of them has activity.
+        daily_quota: Calls per day, which starts with its first call.
+        grace: Seconds after the start of a wait in which a call on another connection isn't a violation, because it may
+            have been in flight.
+        page_size: Number of users per page.
+        zero_rows: Whether requested users without activity are returned with zeros if another requested user has some.
         cursor_lifetime: Seconds until a cursor expires.
         token_lifetime: Seconds until an OAuth access token expires.
         latency: Seconds by which to delay each response.
-        faults: What goes wrong: `Fault` objects, or texts as on the command line (see `faults.GRAMMAR`).
-        request_log: A file to which to append a line of JSON per request.
-        port: The port to listen on; 0 is any free one.
+        faults: Faults to inject: `Fault` objects, or texts as on the command line (see `fault_grammar.GRAMMAR`).
+        request_log: A file to append a line of JSON per request to.
+        port: The port to listen on; 0 for any free port.
     """
 
     company: Company = field(default_factory=Company)
@@ -79,7 +81,7 @@ class Sandbox:
         """Start listening.
 
         Raises:
-            FaultNotUnderstoodError: A fault doesn't follow the grammar.
+            InvalidFaultError: A fault doesn't follow the grammar.
             OSError: The port or the log file isn't available.
         """
         with ExitStack() as resources:
@@ -121,16 +123,16 @@ class Sandbox:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening, and close every connection."""
+        """Stop listening, and close all connections."""
         self._resources.close()
 
     def inject(self, fault: Fault | str) -> None:
-        """Add a fault from now on."""
+        """Add a fault that applies to later requests."""
         self._faults.append(parse_fault(fault) if isinstance(fault, str) else fault)
 
     @property
     def url(self) -> str:
-        """The base URL, without a path."""
+        """The base URL."""
         return self._server.url
 
     @property
@@ -140,7 +142,7 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that point an integration to the sandbox, whatever else is configured."""
+        """Environment variables that point an integration to the sandbox and override other configuration."""
         return variables(
             {
                 "API_URL": self.url,
@@ -157,10 +159,10 @@ class Sandbox:
 
     @property
     def violations(self) -> list[RequestRecord]:
-        """The requests that violated a Retry-After."""
+        """The requests that were sent before a Retry-After had passed."""
         return [record for record in self.requests if record.violation]
 
 
 def _open_log(path: Path | str) -> IO[bytes]:
-    """Open a file to append to, without blocking on a named pipe that nobody reads."""
+    """Open a file for appending, without blocking on a named pipe that has no reader."""
     return open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666))

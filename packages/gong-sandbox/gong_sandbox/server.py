@@ -1,4 +1,4 @@
-"""The HTTP server: reads requests from sockets, and sends responses in the requested way."""
+"""The HTTP server: reads requests from sockets, and delivers responses."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ LOOPBACK = "127.0.0.1"
 MAX_BODY_BYTES = 4 * 1024 * 1024
 PADDING = b" " * 65_536
 NO_LINGER = struct.pack("ii", 1, 0)
-"""Socket option with which closing a connection resets it."""
+"""Socket option that makes closing a connection reset it."""
 
 
 class Server(ThreadingMixIn, TCPServer):
     """A loopback server with a thread per connection; no thread outlives `close`."""
 
     allow_reuse_address = True
-    # Closing joins the threads, but first shuts down their connections, so that none waits for a client.
+    # Threads are joined after their connections have been shut down, so none waits for a client.
     daemon_threads = False
     block_on_close = True
     request_queue_size = 128
 
     def __init__(self, port: int, api: Api, latency: float) -> None:
-        """Listen on `port` (0: any free one), and delay each response by `latency` seconds.
+        """Listen on `port` (0 for any free port), and delay each response by `latency` seconds.
 
         Raises:
             OSError: The port is in use or forbidden.
@@ -46,8 +46,8 @@ class Server(ThreadingMixIn, TCPServer):
         self.closing = Event()
         self.connection_numbers = itertools.count()
         self._connections: set[socket.socket] = set()
-        self._to_reset: set[socket.socket] = set()
-        self._changing = Lock()
+        self._pending_resets: set[socket.socket] = set()
+        self._lock = Lock()
         self._thread = Thread(target=self._accept, name="gong-sandbox")
         super().__init__((LOOPBACK, port), Handler)
 
@@ -58,7 +58,7 @@ class Server(ThreadingMixIn, TCPServer):
 
     @property
     def url(self) -> str:
-        """The base URL, without a path."""
+        """The base URL."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
@@ -66,13 +66,13 @@ class Server(ThreadingMixIn, TCPServer):
         self._thread.start()
 
     def close(self) -> None:
-        """Close every connection, even in the middle of a response, and join the threads."""
+        """Close all connections, even in the middle of a response, and join the threads."""
         self.closing.set()
-        # Wakes the accepting thread up, which then sees that the server is closing.
+        # Wakes the accepting thread, so that it notices that the server is closing.
         with contextlib.suppress(OSError):
             socket.create_connection((LOOPBACK, self.port)).close()
         self._thread.join()
-        with self._changing:
+        with self._lock:
             for connection in self._connections:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
@@ -84,35 +84,35 @@ class Server(ThreadingMixIn, TCPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in the base class
         """Register the connection."""
-        with self._changing:
+        with self._lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def reset(self, connection: socket.socket) -> None:
-        """Make closing the connection reset it."""
+        """Reset the connection when it's closed."""
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-        with self._changing:
-            self._to_reset.add(connection)
+        with self._lock:
+            self._pending_resets.add(connection)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as in the base class
         """Unregister the connection and close it."""
-        with self._changing:
+        with self._lock:
             self._connections.discard(request)
-            to_reset = request in self._to_reset
-            self._to_reset.discard(request)
+            to_reset = request in self._pending_resets
+            self._pending_resets.discard(request)
         if to_reset:
             self.close_request(request)
         else:
             super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in the base class
-        """Ignore clients that disconnect; anything else is a bug and shown."""
+        """Ignore clients that disconnect; report any other error, which is a bug."""
         if not isinstance(sys.exc_info()[1], OSError if self.closing.is_set() else ConnectionError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves one connection."""
+    """The handler of one connection."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -128,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self._read_body()
         if body is None:
             self.close_connection = True
-            self._send(web_page(411, "A Content-Length is needed, and a reasonable one"))
+            self._send(web_page(411, "Content-Length is missing or too large"))
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         response = self.server.api.respond(self.command, self.path, headers, body, self._number)
@@ -136,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.closing.wait(delay)
         self._send(response)
 
-    # The API itself checks the method.
+    # The API checks the method.
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = respond  # noqa: N815 - as in the base class
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - as in the base class
@@ -175,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
     def _send_nothing(self, delivery: Delivery) -> None:
         self.close_connection = True
         if delivery is Delivery.HANG:
-            # Returns when the client gives up or the server closes.
+            # Returns when the client disconnects or the server closes.
             self.rfile.read(1)
         elif delivery is Delivery.RESET:
             self.server.reset(self.connection)

@@ -1,10 +1,10 @@
-"""The signals that end the sandbox, unless they were ignored from the start, as by `nohup`."""
+"""The signals that end the sandbox, except those ignored at the start, such as SIGHUP under `nohup`."""
 
 from __future__ import annotations
 
 import signal
 
-ENDING_SIGNALS = [
+TERMINATION_SIGNALS = [
     number
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN
@@ -12,5 +12,5 @@ ENDING_SIGNALS = [
 
 
 def block_signals() -> None:
-    """Let signals wait until somebody handles them; threads that start later block them as well."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    """Block the signals until they're handled, in this thread and in threads started by it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, TERMINATION_SIGNALS)

@@ -1,4 +1,4 @@
-"""OAuth: single-use refresh tokens, and access tokens that expire."""
+"""OAuth tokens: single-use refresh tokens, and access tokens that expire."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ if TYPE_CHECKING:
 TOKEN_PATH = "/oauth2/generate-customer-token"  # noqa: S105 - a path
 
 
-class GrantRefusedError(ValueError):
-    """A refresh token that was never issued or has been used."""
+class InvalidGrantError(ValueError):
+    """A refresh token that is unknown or has been used."""
 
 
 class Tokens:
-    """Issues and verifies tokens.
+    """Issues and validates tokens.
 
     Attributes:
-        client_id: The app's id, the user name of HTTP Basic at the token endpoint.
-        client_secret: Its secret, the password there.
-        refresh_token: The only valid refresh token; it changes with each use.
+        client_id: The app's ID, which is the user name of HTTP Basic at the token endpoint.
+        client_secret: The app's secret, which is the password.
+        refresh_token: The only valid refresh token, which changes with each use.
     """
 
     def __init__(self, clock: Clock, lifetime: float, access_token: str | None) -> None:
-        """Issue access tokens for `lifetime` seconds of `clock`; `access_token`, if given, never expires."""
+        """Issue access tokens that are valid for `lifetime` seconds of `clock`; `access_token` never expires."""
         self.client_id = "sandbox-client"
         self.client_secret = secrets.token_urlsafe(16)
         self.refresh_token = secrets.token_urlsafe(24)
         self._clock = clock
         self._lifetime = lifetime
-        self._fixed = access_token
+        self._fixed_token = access_token
         self._expiries: dict[str, float] = {}
-        self._refreshing = Lock()
+        self._lock = Lock()
 
     def refresh(self, refresh_token: str, api_url: str) -> dict[str, Any]:
-        """Exchange a refresh token, and return Gong's response, with the host of the account's API.
+        """Exchange a refresh token, and return the response, with `api_url` as the customer's API.
 
         Raises:
-            GrantRefusedError: The refresh token is unknown or has been used.
+            InvalidGrantError: The refresh token is unknown or has been used.
         """
-        with self._refreshing:
+        with self._lock:
             if not _same(refresh_token, self.refresh_token):
-                raise GrantRefusedError
+                raise InvalidGrantError
             self.refresh_token = secrets.token_urlsafe(24)
             access_token = secrets.token_urlsafe(24)
             self._expiries[access_token] = self._clock.seconds() + self._lifetime
@@ -62,7 +62,7 @@ class Tokens:
 
     def is_valid(self, access_token: str) -> bool:
         """Return whether an access token is valid now."""
-        if self._fixed is not None and _same(access_token, self._fixed):
+        if self._fixed_token is not None and _same(access_token, self._fixed_token):
             return True
         return self._clock.seconds() < self._expiries.get(access_token, 0.0)
 

@@ -1,4 +1,4 @@
-"""How busy a company is on a day."""
+"""The workload of a day, which depends on weekends, holidays and the season."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 FRIDAY, SATURDAY = 4, 5
 AUGUST, DECEMBER = 8, 12
 PUBLIC_HOLIDAYS = {(1, 1), (5, 1), (12, 24), (12, 25), (12, 26), (12, 31)}
-LAST_DAY_BEFORE_THE_BREAK = 21
+LAST_DAY_BEFORE_BREAK = 21
 
 
 def workload(day: date) -> float:
-    """Return the activity to expect on `day`, as a share of an ordinary working day's."""
+    """Return the activity to expect on `day`, as a fraction of an ordinary working day's."""
     if day.weekday() >= SATURDAY:
         return 0.02
     if (day.month, day.day) in PUBLIC_HOLIDAYS:
         return 0.02
-    if day.month == DECEMBER and day.day > LAST_DAY_BEFORE_THE_BREAK:
+    if day.month == DECEMBER and day.day > LAST_DAY_BEFORE_BREAK:
         return 0.2
     summer = 0.55 if day.month == AUGUST else 1.0
     return summer * (0.7 if day.weekday() == FRIDAY else 1.0)

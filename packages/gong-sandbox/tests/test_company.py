@@ -1,4 +1,4 @@
-"""The company that the sandbox knows: its people and what they do."""
+"""The invented company: its users and their activity."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ import gong_sandbox
 import pytest
 from gong_sandbox import COUNTERS, Company, Row
 from hypothesis import given, settings
-from hypothesis import strategies as some
+from hypothesis import strategies as st
 from sandbox_support.client import COMPANY
 
 GRAINS = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 YEAR_2024 = (date(2024, 1, 1), date(2025, 1, 1))
-some_ranges = some.builds(
+date_ranges = st.builds(
     lambda first, days: (first, first + timedelta(days=days)),
-    some.dates(date(2023, 11, 1), date(2025, 3, 1)),
-    some.integers(1, 100),
+    st.dates(date(2023, 11, 1), date(2025, 3, 1)),
+    st.integers(1, 100),
 )
 
 
 def total(rows: list[Row]) -> int:
-    """Add up everything."""
+    """Return the sum of all counters."""
     return sum(sum(row.counters) for row in rows)
 
 
 def first_day_after(day: date, grain: str) -> date:
-    """Return the first day of the next period, calculated in another way than the sandbox does."""
+    """Return the first day of the next period, computed independently of the sandbox."""
     if grain == "DAY":
         return day + timedelta(days=1)
     if grain == "WEEK":
@@ -45,9 +45,9 @@ def first_day_after(day: date, grain: str) -> date:
 
 
 @settings(deadline=None, max_examples=60)
-@given(some.sampled_from(GRAINS), some_ranges)
-def test_items_tile_the_range_along_the_calendar(grain: str, days: tuple[date, date]) -> None:
-    """Each user's items follow one another from the first day to the last, cut only at the calendar and the ends."""
+@given(st.sampled_from(GRAINS), date_ranges)
+def test_periods_tile_the_range(grain: str, days: tuple[date, date]) -> None:
+    """Each user's periods tile the range without gap or overlap, along the calendar and clipped to the range."""
     expected, start = [], days[0]
     while start < days[1]:
         end = min(first_day_after(start, grain), days[1])
@@ -59,9 +59,9 @@ def test_items_tile_the_range_along_the_calendar(grain: str, days: tuple[date, d
 
 
 @settings(deadline=None, max_examples=40)
-@given(some.sampled_from(GRAINS[1:]), some_ranges)
-def test_a_period_counts_each_call_once(grain: str, days: tuple[date, date]) -> None:
-    """A period has at most the sum of its days, at least their maximum, and exactly the sum of calls taken part in."""
+@given(st.sampled_from(GRAINS[1:]), date_ranges)
+def test_period_counts_each_call_once(grain: str, days: tuple[date, date]) -> None:
+    """A period's counters lie between the maximum and the sum of its days', and hosted and attended calls add up."""
     by_day = COMPANY.rows("DAY", *days)
     for row in COMPANY.rows(grain, *days):
         own = [day.counters for day in by_day if day.user_id == row.user_id and row.from_date <= day.from_date]
@@ -73,9 +73,9 @@ def test_a_period_counts_each_call_once(grain: str, days: tuple[date, date]) -> 
 
 
 @settings(deadline=None, max_examples=40)
-@given(some.sampled_from(GRAINS), some_ranges)
-def test_exactly_the_users_with_activity_are_there(grain: str, days: tuple[date, date]) -> None:
-    """Whoever has a counter above zero on any day of the range is listed, and nobody else."""
+@given(st.sampled_from(GRAINS), date_ranges)
+def test_only_users_with_activity_are_returned(grain: str, days: tuple[date, date]) -> None:
+    """The users returned are those with a counter above zero on any day of the range."""
     active = {row.user_id for row in COMPANY.rows("DAY", *days) if any(row.counters)}
     assert [found.user.user_id for found in COMPANY.activity(grain, *days)] == [
         user.user_id for user in COMPANY.users if user.user_id in active
@@ -83,9 +83,9 @@ def test_exactly_the_users_with_activity_are_there(grain: str, days: tuple[date,
 
 
 @settings(deadline=None, max_examples=20)
-@given(some_ranges)
-def test_a_day_is_the_same_in_every_range(days: tuple[date, date]) -> None:
-    """The range and the order of requests don't change what happened."""
+@given(date_ranges)
+def test_day_is_the_same_in_every_range(days: tuple[date, date]) -> None:
+    """A day's activity doesn't depend on the range or the order of requests."""
     fresh = Company()
     last = days[1] - timedelta(days=1)
     alone = [row for row in fresh.rows("DAY", last, days[1]) if any(row.counters)]
@@ -93,14 +93,14 @@ def test_a_day_is_the_same_in_every_range(days: tuple[date, date]) -> None:
     assert alone == within
 
 
-def test_a_week_is_less_than_the_sum_of_its_days() -> None:
-    """A client that adds up days gets other weeks than Gong's."""
+def test_week_is_less_than_the_sum_of_its_days() -> None:
+    """A client that adds up days doesn't get the week's counts."""
     week = total(COMPANY.rows("WEEK", date(2025, 2, 3), date(2025, 2, 10)))
     assert 0 < week < total(COMPANY.rows("DAY", date(2025, 2, 3), date(2025, 2, 10)))
 
 
-def test_things_are_done_again() -> None:
-    """People go back to a call often enough for days and weeks to differ visibly."""
+def test_actions_are_repeated() -> None:
+    """Users return to a call often enough for days and weeks to differ clearly."""
     monday = date(2024, 9, 2)
     repeated = 0
     for days in ((monday + timedelta(weeks=week), monday + timedelta(weeks=week + 1)) for week in range(10)):
@@ -108,12 +108,12 @@ def test_things_are_done_again() -> None:
     assert repeated > 150
 
 
-def test_a_cut_week_differs_from_the_whole_one() -> None:
-    """A client that cuts a week gets other numbers and another first day."""
+def test_clipped_week_has_lower_counts() -> None:
+    """A client that requests part of a week gets lower counts and a later first day."""
     whole = COMPANY.rows("WEEK", date(2025, 2, 3), date(2025, 2, 10))
-    cut = COMPANY.rows("WEEK", date(2025, 2, 5), date(2025, 2, 10))
-    assert {row.from_date for row in cut} == {date(2025, 2, 5)}
-    assert total(cut) < total(whole)
+    clipped = COMPANY.rows("WEEK", date(2025, 2, 5), date(2025, 2, 10))
+    assert {row.from_date for row in clipped} == {date(2025, 2, 5)}
+    assert total(clipped) < total(whole)
 
 
 FINGERPRINT = """
@@ -127,8 +127,8 @@ print(hashlib.sha256(repr((company.users[:30:7], rows)).encode()).hexdigest())
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_every_process_has_the_same_company(hash_seed: str) -> None:
-    """The seed, the size and the zone decide everything."""
+def test_company_is_the_same_in_every_process(hash_seed: str) -> None:
+    """Seed, size and time zone determine the company."""
     company = Company(30, "Asia/Kolkata", 7)
     rows = company.rows("WEEK", date(2024, 5, 1), date(2024, 6, 1))
     printed = subprocess.run(
@@ -138,14 +138,14 @@ def test_every_process_has_the_same_company(hash_seed: str) -> None:
 
 
 def test_another_seed_is_another_company() -> None:
-    """Neither the people nor what they do is the same."""
+    """With another seed, both the users and their activity differ."""
     other = Company(seed="another")
     assert not {user.user_id for user in other.users} & {user.user_id for user in COMPANY.users}
     assert total(other.rows("YEAR", *YEAR_2024)) != total(COMPANY.rows("YEAR", *YEAR_2024))
 
 
-def test_accounts_are_as_various_as_at_gong() -> None:
-    """Ids are of up to 20 digits and unique, some too large for 64 bits; some accounts have no e-mail address."""
+def test_users_have_edge_cases() -> None:
+    """IDs are unique, have up to 20 digits, and some exceed 64 bits; some users have no email address."""
     users = Company(300).users
     ids = [user.user_id for user in users]
     assert len(set(ids)) == 300
@@ -157,8 +157,8 @@ def test_accounts_are_as_various_as_at_gong() -> None:
     assert {address.partition("@")[2] for address in addresses} == {"example.com", "example.org", "sales.example.net"}
 
 
-def test_small_companies_have_special_accounts_too() -> None:
-    """Ten users are enough for a huge id, an idle account, someone who leaves, and one without e-mail address."""
+def test_small_companies_have_edge_cases_too() -> None:
+    """A company of ten has a user with a large ID, an idle one, one who leaves, and one without an email address."""
     users = Company(10).users
     assert any(int(user.user_id) >= 2**63 for user in users)
     assert any(user.role == "idle" for user in users)
@@ -166,8 +166,8 @@ def test_small_companies_have_special_accounts_too() -> None:
     assert any(user.email_address is None for user in users)
 
 
-def test_nobody_does_anything_before_joining_or_after_leaving() -> None:
-    """Activity lies between the day after the account was made and the last day."""
+def test_activity_lies_between_joining_and_leaving() -> None:
+    """A user has activity only from the day after the account was created to the user's last day."""
     company = Company(40)
     users = {user.user_id: user for user in company.users}
     active = [row for row in company.rows("DAY", date(2016, 1, 1), date(2019, 1, 1)) if any(row.counters)]
@@ -180,7 +180,7 @@ def test_nobody_does_anything_before_joining_or_after_leaving() -> None:
 
 
 def test_nothing_is_received_after_leaving() -> None:
-    """Comments on the calls of those who have left count for those who write them only."""
+    """A comment on a call of a user who has left counts only for the commenter."""
     company = Company(80)
     for user in company.users:
         if user.day_after_last is not None:
@@ -189,12 +189,12 @@ def test_nothing_is_received_after_leaving() -> None:
 
 
 def test_nothing_happens_before_the_company_was_founded() -> None:
-    """The years before are empty."""
+    """There is no activity before the company was founded."""
     assert not COMPANY.rows("YEAR", date(1990, 1, 1), date(2015, 1, 1))
 
 
-def test_the_calendar_shows() -> None:
-    """Weekends and holidays are nearly empty, Fridays, August and the end of December quiet."""
+def test_activity_follows_the_calendar() -> None:
+    """Weekends and holidays have almost no activity; Fridays, August and the end of December have less."""
     rows = COMPANY.rows("DAY", *YEAR_2024)
     weekdays: Counter[int] = Counter()
     months: Counter[int] = Counter()
@@ -211,25 +211,25 @@ def test_the_calendar_shows() -> None:
     assert total([row for row in rows if row.from_date == date(2024, 5, 1)]) < 0.2 * weekdays[2] / 52
 
 
-def test_roles_show() -> None:
-    """Managers coach, sellers host calls and are coached, listeners host none."""
-    done: dict[str, Counter[str]] = {"manager": Counter(), "seller": Counter(), "listener": Counter()}
+def test_activity_follows_the_roles() -> None:
+    """Managers coach, sellers host calls and receive coaching, and listeners host no calls."""
+    counters_by_role: dict[str, Counter[str]] = {"manager": Counter(), "seller": Counter(), "listener": Counter()}
     roles = {user.user_id: user.role for user in COMPANY.users}
     for row in COMPANY.rows("YEAR", *YEAR_2024):
-        done[roles[row.user_id]].update(dict(zip(COUNTERS, row.counters, strict=True)))
+        counters_by_role[roles[row.user_id]].update(dict(zip(COUNTERS, row.counters, strict=True)))
     for coached in ("callsGaveFeedback", "callsScorecardsFilled", "callsMarkedAsFeedbackGiven"):
-        assert done["manager"][coached] > 0
-        assert done["seller"][coached] == 0
+        assert counters_by_role["manager"][coached] > 0
+        assert counters_by_role["seller"][coached] == 0
     for received in ("callsReceivedFeedback", "callsScorecardsReceived", "callsCommentsReceived"):
-        assert done["seller"][received] > done["manager"][received]
-    assert done["seller"]["callsAsHost"] > done["manager"]["callsAsHost"] > 0
-    assert done["listener"]["callsAsHost"] == 0
-    assert done["listener"]["othersCallsListenedTo"] > 0
-    assert all(sum(counters[counter] for counters in done.values()) for counter in COUNTERS)
+        assert counters_by_role["seller"][received] > counters_by_role["manager"][received]
+    assert counters_by_role["seller"]["callsAsHost"] > counters_by_role["manager"]["callsAsHost"] > 0
+    assert counters_by_role["listener"]["callsAsHost"] == 0
+    assert counters_by_role["listener"]["othersCallsListenedTo"] > 0
+    assert all(sum(counters[counter] for counters in counters_by_role.values()) for counter in COUNTERS)
 
 
-def test_users_can_be_chosen_by_id_and_creation() -> None:
-    """The span of creation includes its start and not its end."""
+def test_filters() -> None:
+    """Users can be filtered by ID and by creation, whose range excludes its end."""
     days = date(2025, 2, 3), date(2025, 2, 10)
     everyone = COMPANY.activity("DAY", *days)
     third = everyone[2].user
@@ -241,28 +241,28 @@ def test_users_can_be_chosen_by_id_and_creation() -> None:
     assert len(later) + len(earlier) == len(everyone)
 
 
-def test_midnight_is_the_start_of_the_day_even_without_one() -> None:
-    """Where the clocks go forward at midnight, the day starts at one o'clock."""
+def test_midnight_follows_daylight_saving_time() -> None:
+    """If clocks go forward at midnight, the day starts at one o'clock."""
     assert COMPANY.midnight(date(2025, 3, 9)).isoformat() == "2025-03-09T00:00:00-08:00"
     assert COMPANY.midnight(date(2025, 3, 10)).isoformat() == "2025-03-10T00:00:00-07:00"
     assert Company(zone="America/Santiago").midnight(date(2024, 9, 8)).isoformat() == "2024-09-08T01:00:00-03:00"
 
 
-def test_today_is_the_companys() -> None:
-    """The same instant is another day elsewhere."""
+def test_today_is_in_the_companys_time_zone() -> None:
+    """The current day depends on the company's time zone."""
     instant = datetime(2025, 3, 1, 20, tzinfo=timezone.utc)
     assert Company(zone="Asia/Kolkata").today(instant) == date(2025, 3, 2)
     assert Company(zone="America/Los_Angeles").today(instant) == date(2025, 3, 1)
 
 
-def test_a_zone_must_exist() -> None:
-    """A company needs a zone."""
+def test_unknown_time_zone_is_an_error() -> None:
+    """A time zone that doesn't exist is an error."""
     with pytest.raises(ZoneInfoNotFoundError):
         Company(zone="Mars/Olympus")
 
 
-def test_the_sandbox_shares_nothing_with_the_tap() -> None:
-    """Its modules import the standard library, click, msgspec and one another."""
+def test_imports_are_independent_of_the_tap() -> None:
+    """The package imports only itself, the standard library, click and msgspec."""
     folder = Path(gong_sandbox.__file__).parent
     imported = set()
     for module in folder.glob("**/*.py"):
@@ -279,8 +279,8 @@ def test_the_sandbox_shares_nothing_with_the_tap() -> None:
     }
 
 
-def test_somebody_has_always_gone_quiet() -> None:
-    """Each month, somebody who hosted calls in the month before has no activity at all, for 45 days."""
+def test_a_user_has_always_gone_quiet() -> None:
+    """Each month, a user who hosted calls in the month before has no activity for 45 days."""
     months = [date(2026 + month // 12, month % 12 + 1, 1) for month in range(15)]
     for before, month in itertools.pairwise(months):
         hosts = {row.user_id for row in COMPANY.rows("MONTH", before, month) if row.counters[0]}
@@ -288,15 +288,15 @@ def test_somebody_has_always_gone_quiet() -> None:
             assert hosts - {row.user_id for row in COMPANY.rows("YEAR", month, until)}
 
 
-def test_leaves_change_nothing_before_2026() -> None:
-    """Nobody is on leave yet."""
+def test_nobody_is_on_leave_before_2026() -> None:
+    """Every seller has activity in a month before the first leave."""
     sellers = [user for user in COMPANY.users if user.role == "seller" and user.works_on(date(2025, 12, 1))]
     active = {row.user_id for row in COMPANY.rows("MONTH", date(2025, 11, 1), date(2025, 12, 1))}
     assert {user.user_id for user in sellers if user.works_on(date(2025, 11, 1))} <= active
 
 
-def test_some_of_a_day_becomes_known_late() -> None:
-    """Day by day there's more of it, nothing is ever taken back, and in the end it's what a company without has."""
+def test_late_activity() -> None:
+    """With `late_days`, counts only grow day by day, up to those of a company without late activity."""
     late = Company(late_days=3)
     week = date(2025, 3, 3), date(2025, 3, 8)
     for grain in ("DAY", "WEEK"):
@@ -309,8 +309,8 @@ def test_some_of_a_day_becomes_known_late() -> None:
         assert all(map(int.__le__, early.get(row[:3], (0,) * 15), row.counters))
 
 
-def test_requested_users_without_activity_can_have_zeros() -> None:
-    """If any of them has activity; nobody else is added."""
+def test_zero_rows() -> None:
+    """With `zero_rows`, requested users without activity have zeros, if another requested user has activity."""
     days = date(2025, 3, 3), date(2025, 3, 5)
     idle = next(user.user_id for user in COMPANY.users if user.role == "idle")
     active = COMPANY.activity("DAY", *days)[2].user.user_id

@@ -1,4 +1,4 @@
-"""What can be made to go wrong."""
+"""Faults: their effects, their conditions and their grammar."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from gong_sandbox import Fault, FaultNotUnderstoodError, HandClock, Mutation, Status, parse_fault
-from sandbox_support.client import COMPANY, NOON, PATIENCE, TODAY, asking, rows_of, serving
+from gong_sandbox import Fault, HandClock, InvalidFaultError, Mutation, Status, parse_fault
+from sandbox_support.client import COMPANY, NOON, TIMEOUT, TODAY, request_body, rows_of, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 429, 500, 502, 503, 504, 599])
-def test_a_status_comes_with_gongs_envelope(status: int) -> None:
-    """The sentence can be chosen."""
-    with serving(faults=[f"status={status},error=So it is"]) as (_, client):
-        response = client.post(asking())
+def test_status(status: int) -> None:
+    """A status comes with Gong's envelope and the given error."""
+    with serving(faults=[f"status={status},error=Try later"]) as (_, client):
+        response = client.post(request_body())
     assert response.status_code == status
     assert set(response.json()) == {"requestId", "errors"}
-    assert response.json()["errors"] == ["So it is"]
+    assert response.json()["errors"] == ["Try later"]
     assert "Retry-After" not in response.headers
 
 
-def test_a_status_can_come_without_the_envelope() -> None:
-    """It's a web page then, as a wrong host would return."""
+def test_status_without_envelope() -> None:
+    """With `envelope=no`, the body is a web page."""
     with serving(faults=["status=404,envelope=no"]) as (_, client):
-        response = client.post(asking())
+        response = client.post(request_body())
     assert response.status_code == 404
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
 
@@ -52,27 +52,27 @@ def test_a_status_can_come_without_the_envelope() -> None:
         ("date:-90", "Wed, 12 Mar 2025 19:58:30 GMT"),
     ],
 )
-def test_retry_after_is_seconds_or_a_list_or_a_date_or_nonsense(retry_after: str, header: str) -> None:
-    """What is no time to wait is sent as it is, and holds nobody."""
+def test_retry_after(retry_after: str, header: str) -> None:
+    """Retry-After can be any text; one that isn't seconds, a list or a date doesn't start a wait."""
     with serving(clock=HandClock(NOON), faults=[f'status=429,retry_after="{retry_after}",at=1']) as (_, client):
-        assert client.post(asking()).headers["Retry-After"] == header
+        assert client.post(request_body()).headers["Retry-After"] == header
         waits = retry_after in {"7", "date:90", "5, 7"}
-        assert client.post(asking()).status_code == (429 if waits else 200)
+        assert client.post(request_body()).status_code == (429 if waits else 200)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_leads_elsewhere(status: int) -> None:
-    """The host doesn't exist, unless another location is given."""
+def test_redirect(status: int) -> None:
+    """A redirect points to a host that doesn't exist, unless a location is given."""
     faults = [f"status={status},at=1", f"status={status},location=http://127.0.0.1:1/,at=2"]
     with serving(faults=faults) as (_, client):
-        assert client.post(asking()).headers["Location"].startswith("http://elsewhere.invalid/")
-        assert client.post(asking()).headers["Location"] == "http://127.0.0.1:1/"
+        assert client.post(request_body()).headers["Location"].startswith("http://elsewhere.invalid/")
+        assert client.post(request_body()).headers["Location"] == "http://127.0.0.1:1/"
 
 
-def test_html_can_come_with_200() -> None:
-    """A body that is no JSON."""
+def test_html() -> None:
+    """`html` is a 200 whose body isn't valid JSON."""
     with serving(faults=["html"]) as (sandbox, client):
-        response = client.post(asking())
+        response = client.post(request_body())
     assert response.status_code == 200
     with pytest.raises(requests.exceptions.JSONDecodeError):
         response.json()
@@ -89,72 +89,72 @@ def test_html_can_come_with_200() -> None:
         ("broken_gzip", requests.exceptions.ContentDecodingError),
     ],
 )
-def test_a_response_can_get_lost(fault: str, error: type[Exception]) -> None:
-    """The client sees it, the log counts no rows for it, and the next request is served."""
+def test_failed_delivery(fault: str, error: type[Exception]) -> None:
+    """The client gets an error, the log counts no rows, and the next request succeeds."""
     with serving(faults=[f"{fault},at=1"]) as (sandbox, client):
         with pytest.raises(error):
-            client.post(asking())
-        assert client.post(asking()).status_code == 200
-    lost, served = sandbox.requests
-    assert lost.faults == [f"{fault},at=1"]
-    assert lost.status == (None if fault in {"close", "reset"} else 200)
+            client.post(request_body())
+        assert client.post(request_body()).status_code == 200
+    failed, served = sandbox.requests
+    assert failed.faults == [f"{fault},at=1"]
+    assert failed.status == (None if fault in {"close", "reset"} else 200)
     assert served.users > 0
     if fault != "broken_gzip":
-        assert lost.users == lost.items == 0
+        assert failed.users == failed.items == 0
 
 
-def test_a_connection_is_reset_rather_than_closed() -> None:
-    """The two look different to a client."""
+def test_reset_and_close() -> None:
+    """A client can tell a reset connection from a closed one."""
     with serving(faults=["reset,at=1", "close,at=2"]) as (_, client):
         with pytest.raises(requests.exceptions.ConnectionError, match="reset by peer"):
-            client.post(asking())
+            client.post(request_body())
         with pytest.raises(requests.exceptions.ConnectionError, match="without response"):
-            client.post(asking())
+            client.post(request_body())
 
 
-def test_a_response_can_be_missing() -> None:
-    """The client's patience ends it; until then the connection stays open."""
+def test_hang() -> None:
+    """`hang` keeps the connection open until the client times out."""
     with serving(faults=["hang,at=1"]) as (sandbox, client):
         with pytest.raises(requests.exceptions.ReadTimeout):
-            client.post(asking(), timeout=0.05)
-        assert client.post(asking()).status_code == 200
+            client.post(request_body(), timeout=0.05)
+        assert client.post(request_body()).status_code == 200
     assert sandbox.requests[0].status is None
 
 
-def test_a_response_can_drip() -> None:
-    """A byte at a time never times out a client that waits for each; the sandbox can end all the same."""
+def test_drip() -> None:
+    """`drip` sends one byte at a time, and doesn't keep the sandbox from closing."""
     with serving(faults=["drip=0.0001,at=1", "drip=3600,at=2"]) as (_, client):
-        assert rows_of([client.post(asking(userIds=[COMPANY.users[0].user_id])).json()])
-        response = client.post(asking(), stream=True)
+        assert rows_of([client.post(request_body(userIds=[COMPANY.users[0].user_id])).json()])
+        response = client.post(request_body(), stream=True)
         assert next(response.iter_content(1)) == b"{"
         response.close()
 
 
-def test_a_body_can_be_huge() -> None:
-    """It's valid JSON, padded to the size."""
+def test_huge() -> None:
+    """`huge` pads valid JSON to the size."""
     with serving(faults=["huge=3000000"]) as (_, client):
-        response = client.post(asking())
+        response = client.post(request_body())
     assert len(response.content) == 3_000_000
     assert rows_of([response.json()]) == COMPANY.rows("DAY", date(2025, 3, 3), date(2025, 3, 5))
 
 
-def test_an_empty_page_can_have_a_cursor() -> None:
-    """Who goes on gets everything."""
+def test_empty_page() -> None:
+    """After an empty page, its cursor leads to the requested page."""
     with serving(page_size=7, faults=["empty_page,at=2"]) as (_, client):
-        pages = client.pages(asking())
+        pages = client.pages(request_body())
     assert [len(page["usersAggregateActivity"]) for page in pages] == [7, 0, 7, len(pages[3]["usersAggregateActivity"])]
     assert pages[1]["records"]["currentPageSize"] == 0
     assert rows_of(pages) == COMPANY.rows("DAY", date(2025, 3, 3), date(2025, 3, 5))
 
 
-def test_a_first_page_can_be_empty_and_have_a_cursor() -> None:
-    """Even where there is one page only."""
+def test_empty_first_page() -> None:
+    """An only page can be preceded by an empty one."""
     with serving(faults=["empty_page,at=1"]) as (_, client):
-        assert len(client.pages(asking())) == 2
+        assert len(client.pages(request_body())) == 2
 
 
 def follow(client: Client, body: dict[str, Any], times: int) -> list[str | None]:
-    """Follow the cursors and list them."""
+    """Follow the cursors, and return them."""
     cursors: list[str | None] = []
     for _ in range(times):
         sent = {"cursor": cursors[-1]} if cursors else {}
@@ -162,65 +162,65 @@ def follow(client: Client, body: dict[str, Any], times: int) -> list[str | None]
     return cursors
 
 
-def test_a_cursor_can_come_back_unchanged() -> None:
-    """The response holds the cursor that was sent."""
+def test_cursor_unchanged() -> None:
+    """The response contains the cursor that the request sent."""
     with serving(page_size=3, faults=["cursor_unchanged,at=1"]) as (_, client):
-        first, second, third = follow(client, asking(), 3)
+        first, second, third = follow(client, request_body(), 3)
     assert first == second != third
 
 
-def test_a_cursor_can_come_back_later() -> None:
-    """The response holds the cursor that was sent one page before."""
+def test_cursor_seen() -> None:
+    """The response contains the cursor that requested the previous page."""
     with serving(page_size=3, faults=["cursor_seen,at=1"]) as (_, client):
-        first, second, third = follow(client, asking(), 3)
+        first, second, third = follow(client, request_body(), 3)
     assert first == third != second
 
 
-def test_a_cursor_can_expire_early() -> None:
-    """Only a request with a cursor is concerned."""
+def test_cursor_expired() -> None:
+    """Only a request with a cursor is rejected."""
     with serving(page_size=3, faults=["cursor_expired,at=1"]) as (_, client):
-        body = {**asking(), "cursor": client.post(asking()).json()["records"]["cursor"]}
+        body = {**request_body(), "cursor": client.post(request_body()).json()["records"]["cursor"]}
         assert [client.post(body).status_code for _ in range(2)] == [400, 200]
 
 
-def test_a_user_can_be_repeated() -> None:
-    """The last user of a page precedes the next page's."""
+def test_repeated_user() -> None:
+    """A page starts with the previous page's last user."""
     with serving(page_size=3, faults=["repeated_user,at=1"]) as (_, client):
-        first, second, third, *_rest = client.pages(asking())
+        first, second, third, *_rest = client.pages(request_body())
     assert second["usersAggregateActivity"][0] == first["usersAggregateActivity"][-1]
     assert second["records"]["currentPageSize"] == len(second["usersAggregateActivity"]) == 4
     assert third["usersAggregateActivity"][0] != second["usersAggregateActivity"][-1]
 
 
-def test_totals_can_change() -> None:
-    """Each page says another number."""
+def test_changing_totals() -> None:
+    """Each page has a different `totalRecords`."""
     with serving(page_size=3, faults=["changing_totals"]) as (_, client):
-        totals = [page["records"]["totalRecords"] for page in client.pages(asking())]
+        totals = [page["records"]["totalRecords"] for page in client.pages(request_body())]
     assert len(set(totals)) == len(totals)
 
 
 def first_item(client: Client) -> dict[str, Any]:
-    """Return the first item of a response."""
-    item: dict[str, Any] = client.post(asking()).json()["usersAggregateActivity"][0]["userAggregateActivity"][0]
+    """Return the first period of the first user."""
+    item: dict[str, Any] = client.post(request_body()).json()["usersAggregateActivity"][0]["userAggregateActivity"][0]
     return item
 
 
-def test_dates_can_be_in_utc() -> None:
-    """The same instants, ending in Z."""
+def test_utc_dates() -> None:
+    """Dates are the same times in UTC, ending in Z."""
     with serving(faults=["utc_dates"]) as (_, client):
         item = first_item(client)
     assert (item["fromDate"], item["toDate"]) == ("2025-03-03T08:00:00Z", "2025-03-04T08:00:00Z")
 
 
-def test_to_date_can_be_malformed_like_gongs_example() -> None:
-    """Three digits for the hour."""
+def test_malformed_to_date() -> None:
+    """The hour of `toDate` has three digits, as in Gong's example."""
     with serving(faults=["malformed_to_date"]) as (_, client):
         item = first_item(client)
     assert (item["fromDate"], item["toDate"]) == ("2025-03-03T00:00:00-08:00", "2025-03-04T000:00:00-08:00")
 
 
-def test_fields_can_be_dropped_nulled_and_set() -> None:
-    """A path leads to one place or, with stars, to many; where it leads nowhere nothing changes."""
+def test_drop_null_and_set() -> None:
+    """A path leads to one field or, with asterisks, to many; one that leads nowhere changes nothing."""
     items = "usersAggregateActivity.*.userAggregateActivity"
     faults = [
         "drop=usersAggregateActivity.0.userId",
@@ -233,7 +233,7 @@ def test_fields_can_be_dropped_nulled_and_set() -> None:
         "drop=requestId.deep",
     ]
     with serving(faults=faults) as (sandbox, client):
-        page = client.post(asking()).json()
+        page = client.post(request_body()).json()
     first, *others = page["usersAggregateActivity"]
     assert "userId" not in first
     assert all("userId" in user for user in others)
@@ -245,11 +245,11 @@ def test_fields_can_be_dropped_nulled_and_set() -> None:
     assert sandbox.requests[0].items == len(page["usersAggregateActivity"])
 
 
-def test_a_page_can_be_replaced_and_its_fields_renamed() -> None:
-    """The empty path is the whole page; JSON can hold commas."""
+def test_whole_page_and_rename() -> None:
+    """The empty path is the whole page, JSON can contain commas, and fields can be renamed."""
     faults = ["set=:{},at=1", 'set=:[1, "a, b"],at=2', 'set=errors:["a, b", "c"],at=3', "drop=,at=4"]
     with serving(faults=[*faults, "rename=usersAggregateActivity:users,at=5"]) as (sandbox, client):
-        empty, array, errors, nothing, renamed = (client.post(asking()).json() for _ in range(5))
+        empty, array, errors, nothing, renamed = (client.post(request_body()).json() for _ in range(5))
     assert (empty, array, nothing) == ({}, [1, "a, b"], None)
     assert errors["errors"] == sandbox.requests[2].errors == ["a, b", "c"]
     assert list(errors) == ["requestId", "records", "usersAggregateActivity", "errors"]
@@ -258,72 +258,72 @@ def test_a_page_can_be_replaced_and_its_fields_renamed() -> None:
     assert [record.status for record in sandbox.requests] == [200] * 5
 
 
-def test_an_address_can_hold_a_lone_surrogate() -> None:
-    """It is sent as an escape, which strict parsers refuse."""
+def test_lone_surrogate() -> None:
+    """A lone surrogate is sent as an escape sequence, which strict parsers reject."""
     with serving(faults=['set=usersAggregateActivity.0.userEmailAddress:"\\ud800@example.com"']) as (_, client):
-        assert '"\\ud800@example.com"' in client.post(asking()).text
+        assert '"\\ud800@example.com"' in client.post(request_body()).text
 
 
-def test_cursors_can_be_endless() -> None:
-    """Every page has a new cursor, which leads to the same page."""
+def test_cursor_loop() -> None:
+    """Each page has a new cursor to the same page."""
     with serving(faults=["cursor_loop"], page_size=100) as (_, client):
-        cursors = follow(client, asking(), 4)
-        again = client.post({**asking(), "cursor": cursors[-1]}).json()
+        cursors = follow(client, request_body(), 4)
+        again = client.post({**request_body(), "cursor": cursors[-1]}).json()
     assert len(set(cursors)) == 4
     assert rows_of([again]) == COMPANY.rows("DAY", date(2025, 3, 3), date(2025, 3, 5))
 
 
-def test_headers_can_be_added_and_changed() -> None:
-    """A page without an envelope can have a trace ID."""
+def test_header() -> None:
+    """A header is added, or replaces the existing one."""
     faults = ["status=503,envelope=no", "header=x-traceid:abc", "header=content-type:text/plain"]
     with serving(faults=faults) as (_, client):
-        response = client.post(asking())
+        response = client.post(request_body())
     assert (response.headers["x-traceid"], response.headers["Content-Type"]) == ("abc", "text/plain")
 
 
-def test_all_elements_can_be_dropped() -> None:
-    """A star at the end leaves an empty array."""
+def test_drop_all_elements() -> None:
+    """An asterisk at the end of a path leaves an empty array."""
     with serving(faults=["drop=usersAggregateActivity.*"]) as (_, client):
-        assert client.post(asking()).json()["usersAggregateActivity"] == []
+        assert client.post(request_body()).json()["usersAggregateActivity"] == []
 
 
 @pytest.mark.parametrize("fault", ["null=usersAggregateActivity", "drop=usersAggregateActivity", "null=records"])
-def test_arrays_can_be_missing(fault: str) -> None:
-    """The log says what was sent."""
+def test_missing_arrays(fault: str) -> None:
+    """The log counts the users that were sent, even without `records` or the array."""
     with serving(faults=[fault]) as (sandbox, client):
-        page = client.post(asking()).json()
+        page = client.post(request_body()).json()
     assert page.get(fault.partition("=")[2]) is None
     assert sandbox.requests[0].users == (17 if fault == "null=records" else 0)
 
 
-def test_python_can_do_anything_to_a_page() -> None:
-    """A function gets the page, and changes it."""
+def test_mutation() -> None:
+    """A function can change a page in any way."""
 
     def change(page: dict[str, Any]) -> None:
         page["usersAggregateActivity"].reverse()
 
     with serving(faults=[Fault(Mutation(change), at=1)]) as (_, client):
-        changed, true = (client.post(asking()).json()["usersAggregateActivity"] for _ in range(2))
+        changed, true = (client.post(request_body()).json()["usersAggregateActivity"] for _ in range(2))
     assert changed == true[::-1]
 
 
-def test_a_response_can_be_late() -> None:
-    """It comes after the delay, whole."""
+def test_delay() -> None:
+    """A delayed response is complete."""
     with serving(faults=["delay=0.1,at=1", "delay=3600,at=2"]) as (_, client):
         began = time.monotonic()
-        assert client.post(asking()).status_code == 200
+        assert client.post(request_body()).status_code == 200
         assert time.monotonic() - began >= 0.1
         with pytest.raises(requests.exceptions.ReadTimeout):
-            client.post(asking(), timeout=0.05)
+            client.post(request_body(), timeout=0.05)
 
 
-def test_faults_can_be_injected_on_the_way() -> None:
-    """From then on they count."""
+def test_inject() -> None:
+    """An injected fault applies to later requests."""
     with serving() as (sandbox, client):
-        assert client.post(asking()).status_code == 200
+        assert client.post(request_body()).status_code == 200
         sandbox.inject("status=500,at=1")
         sandbox.inject(Fault(Status(502), at=2))
-        assert [client.post(asking()).status_code for _ in range(3)] == [500, 502, 200]
+        assert [client.post(request_body()).status_code for _ in range(3)] == [500, 502, 200]
 
 
 @pytest.mark.parametrize(
@@ -338,41 +338,41 @@ def test_faults_can_be_injected_on_the_way() -> None:
         (",page=1", []),
     ],
 )
-def test_a_fault_strikes_at_chosen_requests(at: str, hit: list[int]) -> None:
-    """One, some in a row, all from one on, every so many, or all."""
+def test_at(at: str, hit: list[int]) -> None:
+    """`at` selects one request, a range, every Kth or, by default, all."""
     with serving(faults=[f"status=500{at}"]) as (_, client):
-        statuses = [client.post(asking()).status_code for _ in range(6)]
+        statuses = [client.post(request_body()).status_code for _ in range(6)]
     assert [number for number, status in enumerate(statuses, 1) if status == 500] == hit
 
 
-def test_a_fault_strikes_at_chosen_contents() -> None:
-    """By period, first day or page, each counted apart."""
+def test_conditions() -> None:
+    """Faults can depend on the period, the first day or the page, and each counts its own requests."""
     faults = ["status=500,period=WEEK", "status=501,from=2025-03-04", "status=502,page=1,at=2"]
     with serving(page_size=5, faults=faults) as (_, client):
-        assert client.post(asking("WEEK")).status_code == 500
-        assert client.post(asking(from_date="2025-03-04")).status_code == 501
-        body = {**asking(), "cursor": client.post(asking()).json()["records"]["cursor"]}
+        assert client.post(request_body("WEEK")).status_code == 500
+        assert client.post(request_body(from_date="2025-03-04")).status_code == 501
+        body = {**request_body(), "cursor": client.post(request_body()).json()["records"]["cursor"]}
         assert [client.post(body).status_code for _ in range(3)] == [200, 502, 200]
 
 
-def test_the_log_knows_the_faults(tmp_path: Path) -> None:
-    """Those that struck are named, in memory and in the file."""
+def test_log_contains_the_faults(tmp_path: Path) -> None:
+    """Applied faults are in the log, in memory and in the file."""
     file = tmp_path / "requests.jsonl"
     with serving(request_log=file, faults=["status=500,at=2", "utc_dates,at=2-3"]) as (sandbox, client):
         for _ in range(3):
-            client.post(asking())
+            client.post(request_body())
         written = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     expected = [[], ["status=500,at=2", "utc_dates,at=2-3"], ["utc_dates,at=2-3"]]
     assert [record.faults for record in sandbox.requests] == expected
     assert [line["faults"] for line in written] == expected
 
 
-def test_the_log_says_what_was_sent_and_no_credential(tmp_path: Path) -> None:
-    """A line a request, with everything but headers and the URL's query."""
+def test_log_contains_no_credentials(tmp_path: Path) -> None:
+    """The log has one line per request, without headers and the URL's query."""
     file = tmp_path / "requests.jsonl"
     with serving(request_log=file, clock=HandClock(NOON), access_token="a-token", today=TODAY) as (sandbox, client):
-        client.post(asking(), params={"refresh_token": "in-the-query"})
-        client.session.post(sandbox.url + "/nowhere", data=b"no json", timeout=PATIENCE)
+        client.post(request_body(), params={"refresh_token": "in-the-query"})
+        client.session.post(sandbox.url + "/nowhere", data=b"no json", timeout=TIMEOUT)
     text = file.read_text("utf-8")
     for secret in (sandbox.access_key, sandbox.access_key_secret, "a-token", "in-the-query", "Basic"):
         assert secret not in text
@@ -385,7 +385,7 @@ def test_the_log_says_what_was_sent_and_no_credential(tmp_path: Path) -> None:
         "method": "POST",
         "path": "/v2/stats/activity/aggregate-by-period",
         "query": {},
-        "body": asking(),
+        "body": request_body(),
         "status": 200,
         "errors": [],
         "retry_after": None,
@@ -398,11 +398,11 @@ def test_the_log_says_what_was_sent_and_no_credential(tmp_path: Path) -> None:
     assert (lost["path"], lost["status"], lost["body"]) == ("/nowhere", 404, None)
 
 
-def test_responses_can_take_their_time() -> None:
-    """Each response takes the latency, and closing doesn't wait for it."""
+def test_latency() -> None:
+    """Each response takes at least the latency."""
     began = time.monotonic()
     with serving(latency=0.05) as (_, client):
-        assert client.post(asking()).status_code == 200
+        assert client.post(request_body()).status_code == 200
         assert time.monotonic() - began >= 0.05
 
 
@@ -431,10 +431,10 @@ def test_responses_can_take_their_time() -> None:
         "set=a.b",
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(text: str) -> None:
-    """One sentence quotes it."""
-    with pytest.raises(FaultNotUnderstoodError) as refused:
+def test_invalid_fault(text: str) -> None:
+    """A fault that doesn't follow the grammar is an error that quotes it."""
+    with pytest.raises(InvalidFaultError) as refused:
         parse_fault(text)
     assert repr(text) in str(refused.value)
-    with pytest.raises(FaultNotUnderstoodError), serving(faults=[text]):
+    with pytest.raises(InvalidFaultError), serving(faults=[text]):
         pass

@@ -1,4 +1,4 @@
-"""The package as others get it: installed from its wheel into an empty environment, and used as the README says."""
+"""The package as built, installed into an empty environment and used as the README shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import uv
-from gong_sandbox.faults import EFFECTS
+from gong_sandbox.fault_grammar import EFFECTS
 
 PACKAGE = Path(__file__).parents[1]
 README = (PACKAGE / "README.md").read_text("utf-8")
@@ -18,7 +18,7 @@ LOCK = PACKAGE.parents[1] / "requirements.lock"
 
 
 def run(*command: str | Path, folder: Path) -> str:
-    """Run a command without this environment's packages."""
+    """Run a command outside of this environment, and return its stdout."""
     done = subprocess.run(
         command, cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
     )
@@ -35,11 +35,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_readmes_examples_work_in_an_empty_environment(built: Path, tmp_path: Path) -> None:
-    """The test for pytest passes and the options exist; nothing else of the repository is needed."""
+def test_readme_examples_work(built: Path, tmp_path: Path) -> None:
+    """The README's pytest example passes in an empty environment, and its options exist."""
     (wheel,) = built.glob("*.whl")
     run(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, tmp_path / "venv", folder=tmp_path)
-    # With the user's own configuration of the package index.
+    # With the user's environment, which can configure the package index.
     subprocess.run(
         [
             *(uv.find_uv_bin(), "pip", "install", "--quiet", "--python", str(tmp_path / "venv")),
@@ -58,14 +58,14 @@ def test_the_readmes_examples_work_in_an_empty_environment(built: Path, tmp_path
 
 
 def test_the_readme_lists_every_effect_and_condition() -> None:
-    """Its table of faults is the grammar's."""
+    """The README's table lists every effect and condition of the grammar."""
     table = README[README.index("| kind | effects |") :]
     assert set(EFFECTS) <= set(re.findall(r"`([a-z_]+)", table))
     assert {"on", "page", "period", "from", "at"} <= set(re.findall(r"`([a-z_]+)=", table))
 
 
-def test_the_source_distribution_holds_what_building_needs(built: Path) -> None:
-    """The package, its license and README, and no tests, which need the repository."""
+def test_source_distribution(built: Path) -> None:
+    """The source distribution contains the package, its license and README, and no tests."""
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

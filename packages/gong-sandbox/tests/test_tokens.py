@@ -1,4 +1,4 @@
-"""OAuth's tokens."""
+"""OAuth tokens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 from gong_sandbox import HandClock, Sandbox
-from sandbox_support.client import NOON, PATIENCE, Client, asking, serving
+from sandbox_support.client import NOON, TIMEOUT, Client, request_body, serving
 
 
 def refresh(
@@ -15,22 +15,22 @@ def refresh(
     token: str,
     *,
     method: str = "POST",
-    **options: Any,  # noqa: ANN401 - those of requests
+    **options: Any,  # noqa: ANN401 - the options of requests
 ) -> requests.Response:
-    """Use a refresh token as Gong wants it: in the query."""
+    """Use a refresh token, by default in the query as Gong requires."""
     options.setdefault("params", {"grant_type": "refresh_token", "refresh_token": token})
     options.setdefault("auth", (sandbox.tokens.client_id, sandbox.tokens.client_secret))
-    return requests.request(method, sandbox.token_url, timeout=PATIENCE, **options)
+    return requests.request(method, sandbox.token_url, timeout=TIMEOUT, **options)
 
 
 def call(client: Client, access_token: str) -> int:
-    """Call with a bearer token."""
+    """Return the status of a request with a bearer token."""
     client.session.auth = lambda request: request
-    return client.post(asking(), headers={"Authorization": f"Bearer {access_token}"}).status_code
+    return client.post(request_body(), headers={"Authorization": f"Bearer {access_token}"}).status_code
 
 
-def test_a_refresh_token_is_exchanged_for_new_tokens() -> None:
-    """The response has everything that Gong's has, and its access token is valid."""
+def test_refresh_returns_new_tokens() -> None:
+    """The response has the fields of Gong's, and its access token is valid."""
     with serving(token_lifetime=3600) as (sandbox, client):
         first = sandbox.tokens.refresh_token
         response = refresh(sandbox, first)
@@ -51,8 +51,8 @@ def test_a_refresh_token_is_exchanged_for_new_tokens() -> None:
         assert call(client, granted["access_token"]) == 200
 
 
-def test_a_refresh_token_works_once() -> None:
-    """A second use of the old one is a 400, and the new one stays valid."""
+def test_refresh_token_works_once() -> None:
+    """A used refresh token is a 400, and the new one stays valid."""
     with serving() as (sandbox, _):
         first = sandbox.tokens.refresh_token
         second = refresh(sandbox, first).json()["refresh_token"]
@@ -61,8 +61,8 @@ def test_a_refresh_token_works_once() -> None:
         assert refresh(sandbox, second).status_code == 200
 
 
-def test_an_access_token_expires() -> None:
-    """It's valid for its lifetime; the previous one stays valid for its own."""
+def test_access_token_expires() -> None:
+    """Each access token is valid for its own lifetime."""
     clock = HandClock(NOON)
     with serving(clock=clock, token_lifetime=100) as (sandbox, client):
         old = refresh(sandbox, sandbox.tokens.refresh_token).json()["access_token"]
@@ -75,8 +75,8 @@ def test_an_access_token_expires() -> None:
         assert call(client, new) == 401
 
 
-def test_only_the_app_may_refresh() -> None:
-    """Wrong and missing client credentials are refused, and use nothing up."""
+def test_client_credentials_are_required() -> None:
+    """Wrong or missing client credentials are a 401, and don't use up the refresh token."""
     with serving() as (sandbox, _):
         token = sandbox.tokens.refresh_token
         for auth in (("wrong", "wrong"), (sandbox.access_key, sandbox.access_key_secret)):
@@ -95,8 +95,8 @@ def test_only_the_app_may_refresh() -> None:
         ({"method": "GET"}, 405),
     ],
 )
-def test_the_token_belongs_into_the_query(options: dict[str, Any], status: int) -> None:
-    """Elsewhere it isn't read, and stays valid."""
+def test_parameters_belong_in_the_query(options: dict[str, Any], status: int) -> None:
+    """A refresh token anywhere else is rejected, and stays valid."""
     with serving() as (sandbox, _):
         token = sandbox.tokens.refresh_token
         for place in ("params", "data"):
@@ -106,14 +106,14 @@ def test_the_token_belongs_into_the_query(options: dict[str, Any], status: int) 
         assert refresh(sandbox, token).status_code == 200
 
 
-def test_faults_can_strike_at_tokens() -> None:
-    """A status leaves the token valid; a lost response has used it up."""
+def test_faults_on_tokens() -> None:
+    """A replaced response leaves the refresh token valid; a lost response uses it up."""
     faults = ["status=503,retry_after=60,on=token,at=1", "close,on=token,at=2"]
     with serving(faults=faults, clock=HandClock(NOON)) as (sandbox, client):
         token = sandbox.tokens.refresh_token
         assert refresh(sandbox, token).status_code == 503
-        # A Retry-After for tokens doesn't hold for activity.
-        assert client.post(asking()).status_code == 200
+        # A Retry-After for tokens doesn't apply to activity.
+        assert client.post(request_body()).status_code == 200
         assert sandbox.tokens.refresh_token == token
         with pytest.raises(requests.exceptions.ConnectionError):
             refresh(sandbox, token)
@@ -121,8 +121,8 @@ def test_faults_can_strike_at_tokens() -> None:
         assert refresh(sandbox, token).status_code == 400
 
 
-def test_the_log_keeps_no_token() -> None:
-    """The query is not recorded."""
+def test_log_contains_no_token() -> None:
+    """The query of a token request isn't logged."""
     with serving() as (sandbox, _):
         token = sandbox.tokens.refresh_token
         refresh(sandbox, token)

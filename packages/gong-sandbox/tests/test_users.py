@@ -1,4 +1,4 @@
-"""`GET /v2/users`: what it accepts, refuses and returns."""
+"""The endpoint for users: what it accepts, rejects and returns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from gong_sandbox import Company, HandClock, Profile
-from sandbox_support.client import COMPANY, NOON, PATIENCE, TODAY, Client, asking, serving
+from sandbox_support.client import COMPANY, NOON, TIMEOUT, TODAY, Client, request_body, serving
 
 FIELDS = [
     "id",
@@ -41,7 +41,7 @@ LARGE = Company(300)
 
 
 def all_users(client: Client, **parameters: object) -> list[dict[str, Any]]:
-    """Follow the cursors to the end."""
+    """Return the users of all pages."""
     page = client.users(**parameters).json()
     users: list[dict[str, Any]] = page["users"]
     while cursor := page["records"].get("cursor"):
@@ -51,8 +51,8 @@ def all_users(client: Client, **parameters: object) -> list[dict[str, Any]]:
     return users
 
 
-def test_a_user_is_laid_out_like_gongs() -> None:
-    """Names and their order are those of Gong's documentation; instants have the company's offset."""
+def test_response_format() -> None:
+    """Fields and their order are those of Gong's documentation, and times have the company's offset."""
     with serving() as (_, client):
         response = client.users()
     assert response.status_code == 200
@@ -65,8 +65,8 @@ def test_a_user_is_laid_out_like_gongs() -> None:
 
 
 @pytest.mark.parametrize("include_avatars", [True, False])
-def test_the_socket_returns_the_companys_profiles(include_avatars: bool) -> None:  # noqa: FBT001 - a parameter
-    """The users over HTTP are those of the hook for tests, page by page."""
+def test_users_over_http_are_the_companys(include_avatars: bool) -> None:  # noqa: FBT001 - a parameter
+    """A client gets the users that `Company.profiles` returns, page by page."""
     with serving(page_size=7) as (sandbox, client):
         users = all_users(client, includeAvatars=str(include_avatars).lower())
         requests = len(sandbox.requests)
@@ -90,18 +90,18 @@ def test_the_socket_returns_the_companys_profiles(include_avatars: bool) -> None
     assert requests == -(-len(users) // 7)
 
 
-def test_the_avatar_is_listed_on_request_only() -> None:
-    """It is one user, whose ID is in the activity."""
+def test_avatar_is_listed_on_request_only() -> None:
+    """`includeAvatars=true` adds one user, whose ID occurs in the activity."""
     with serving() as (_, client):
         without, with_avatar = (all_users(client, **given) for given in ({}, {"includeAvatars": "true"}))
-        active = {user["userId"] for user in client.post(asking()).json()["usersAggregateActivity"]}
+        active = {user["userId"] for user in client.post(request_body()).json()["usersAggregateActivity"]}
     (avatar,) = [user for user in with_avatar if user not in without]
     assert avatar["id"] in active
     assert len(with_avatar) == len(without) + 1
 
 
-def test_a_hierarchy_leads_to_the_top() -> None:
-    """Every manager is a user of the company, and nobody is their own superior; some have left."""
+def test_hierarchy() -> None:
+    """Every manager is a user, some have left, and no user is their own manager at any level."""
     profiles = {profile.user_id: profile for profile in LARGE.profiles(TODAY)}
     depths = set()
     for profile in profiles.values():
@@ -116,8 +116,8 @@ def test_a_hierarchy_leads_to_the_top() -> None:
     assert sum(profile.manager_id is None for profile in profiles.values()) > 1
 
 
-def test_users_are_as_various_as_at_gong() -> None:
-    """Titles and addresses can be null, aliases none, one or two."""
+def test_profiles_have_edge_cases() -> None:
+    """Titles and addresses can be null, and users have zero, one or two aliases."""
     profiles = LARGE.profiles(TODAY)
     assert {len(profile.email_aliases) for profile in profiles} == {0, 1, 2}
     assert any(profile.title is None for profile in profiles)
@@ -127,8 +127,8 @@ def test_users_are_as_various_as_at_gong() -> None:
     }
 
 
-def test_users_come_leave_and_change_managers_as_time_passes() -> None:
-    """Accounts appear when created and stay, as inactive, after their last day; a quarter moves some people."""
+def test_profiles_change_over_time() -> None:
+    """Users appear once created, stay as inactive after they leave, and some change managers each quarter."""
     leaver = next(user for user in LARGE.users if user.day_after_last and user.day_after_last > date(2024, 1, 1))
     newcomer = max(LARGE.users, key=lambda user: user.created)
     assert leaver.day_after_last
@@ -146,8 +146,8 @@ def test_users_come_leave_and_change_managers_as_time_passes() -> None:
     assert 0 < len(moved) < len(before) / 4
 
 
-def test_profiles_are_those_of_the_clocks_day() -> None:
-    """The company's day decides who is active."""
+def test_profiles_follow_the_clock() -> None:
+    """The company's current day decides who is active."""
     leaver = next(user for user in COMPANY.users if user.day_after_last)
     assert leaver.day_after_last
     clock = HandClock(COMPANY.midnight(leaver.day_after_last) - timedelta(seconds=1))
@@ -158,15 +158,15 @@ def test_profiles_are_those_of_the_clocks_day() -> None:
     assert (before[leaver.user_id], after[leaver.user_id]) == (True, False)
 
 
-def test_the_scopes_are_apart() -> None:
-    """A key can lack either scope, and is refused in Gong's words."""
+def test_scopes_are_independent() -> None:
+    """Credentials can lack either scope, and get Gong's error."""
     with serving(has_users_scope=False) as (_, client):
-        assert client.post(asking()).status_code == 200
+        assert client.post(request_body()).status_code == 200
         refused = client.users()
     assert refused.status_code == 401
     assert refused.json()["errors"] == ["You don't have permission to use 'api:users:read' in your app."]
     with serving(has_scope=False) as (_, client):
-        assert (client.users().status_code, client.post(asking()).status_code) == (200, 401)
+        assert (client.users().status_code, client.post(request_body()).status_code) == (200, 401)
 
 
 @pytest.mark.parametrize(
@@ -181,50 +181,50 @@ def test_the_scopes_are_apart() -> None:
         ("cursor=abc", "The cursor is invalid"),
     ],
 )
-def test_a_query_that_breaks_a_rule_is_refused(query: str, error: str) -> None:
-    """400, with a sentence that says what is wrong."""
+def test_invalid_query(query: str, error: str) -> None:
+    """An invalid query is a 400 that says what is wrong."""
     with serving() as (_, client):
-        response = client.session.get(f"{client.users_url}?{query}", timeout=PATIENCE)
+        response = client.session.get(f"{client.users_url}?{query}", timeout=TIMEOUT)
     assert (response.status_code, response.json()["errors"]) == (400, [error])
 
 
-def test_a_cursor_is_valid_for_its_query_only() -> None:
-    """Another query, or a request for activity, is refused; a cursor in the body isn't seen."""
+def test_cursor_is_valid_for_its_query_only() -> None:
+    """A cursor with another query or endpoint is rejected, and one in the body is ignored."""
     with serving(page_size=5) as (_, client):
         cursor = client.users(includeAvatars="true").json()["records"]["cursor"]
         assert client.users(includeAvatars="true", cursor=cursor).json()["records"]["currentPageNumber"] == 1
         assert client.users(cursor=cursor).status_code == 400
-        assert client.post({**asking(), "cursor": cursor}).status_code == 400
-        in_body = client.session.get(client.users_url, json={"cursor": cursor}, timeout=PATIENCE)
+        assert client.post({**request_body(), "cursor": cursor}).status_code == 400
+        in_body = client.session.get(client.users_url, json={"cursor": cursor}, timeout=TIMEOUT)
     assert in_body.json()["records"]["currentPageNumber"] == 0
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD"])
 def test_only_get_is_allowed(method: str) -> None:
-    """Anything else is refused."""
+    """Other methods than GET are a 405."""
     with serving() as (_, client):
-        response = client.session.request(method, client.users_url, timeout=PATIENCE)
+        response = client.session.request(method, client.users_url, timeout=TIMEOUT)
     assert (response.status_code, response.headers["Allow"]) == (405, "GET")
 
 
-def test_limits_count_calls_to_both_endpoints() -> None:
-    """They belong to the company; a Retry-After for users holds activity as well."""
+def test_limits_apply_to_both_endpoints() -> None:
+    """Both endpoints share the limits, and a Retry-After applies to both."""
     clock = HandClock(datetime(2025, 3, 12, 20, tzinfo=timezone.utc))
     faults = ["status=429,retry_after=5,on=users,at=2"]
     with serving(clock=clock, calls_per_second=2, faults=faults) as (_, client):
-        assert [client.users().status_code, client.post(asking()).status_code] == [200, 200]
-        assert client.post(asking()).status_code == 429
+        assert [client.users().status_code, client.post(request_body()).status_code] == [200, 200]
+        assert client.post(request_body()).status_code == 429
         clock.sleep(1)
-        assert [client.users().status_code, client.post(asking()).status_code] == [429, 429]
+        assert [client.users().status_code, client.post(request_body()).status_code] == [429, 429]
         clock.sleep(5)
-        assert client.post(asking()).status_code == 200
+        assert client.post(request_body()).status_code == 200
 
 
-def test_faults_strike_where_they_are_meant_to() -> None:
-    """On users only, or on activity by default; the effects on pages know both."""
+def test_faults_on_users() -> None:
+    """Faults apply to activity by default, or to users; page effects work on both."""
     faults = ["status=500,at=1", "status=503,on=users,at=1", "empty_page,on=users,at=2", "null=users.*.title,on=users"]
     with serving(page_size=50, faults=[*faults, "repeated_user,on=users"]) as (sandbox, client):
-        assert [client.users().status_code, client.post(asking()).status_code] == [503, 500]
+        assert [client.users().status_code, client.post(request_body()).status_code] == [503, 500]
         page = client.users().json()
         assert page["users"] == []
         page = client.users(cursor=page["records"]["cursor"]).json()
@@ -232,8 +232,8 @@ def test_faults_strike_where_they_are_meant_to() -> None:
         assert sandbox.requests[-1].users == len(page["users"])
 
 
-def test_the_log_keeps_the_query() -> None:
-    """A test can see where the cursor was sent."""
+def test_log_contains_the_query() -> None:
+    """The query of a request for users is logged."""
     with serving(page_size=5, clock=HandClock(NOON)) as (sandbox, client):
         cursor = client.users(includeAvatars="true").json()["records"]["cursor"]
         client.users(includeAvatars="true", cursor=cursor)

@@ -1,1 +1,1 @@
-"""What the tests of the sandbox share."""
+"""Helpers for the sandbox's tests."""

@@ -1,4 +1,4 @@
-"""A plain client, over a real socket, for the tests of the sandbox."""
+"""A plain client for the sandbox, over a real socket."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ USERS_PATH = "/v2/users"
 TODAY = date(2025, 3, 12)
 NOON = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
 COMPANY = Company()
-"""Shared, so that it invents each day once."""
+"""Shared, because it caches what it generates."""
 
-PATIENCE = 60
+TIMEOUT = 60
 
 
 class Client:
-    """A client that checks nothing."""
+    """A client that retries and validates nothing."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.url = sandbox.url + PATH
@@ -32,15 +32,15 @@ class Client:
         self.session.trust_env = False
         self.session.auth = (sandbox.access_key, sandbox.access_key_secret)
 
-    def post(self, body: object, **options: Any) -> requests.Response:  # noqa: ANN401 - those of requests
-        options.setdefault("timeout", PATIENCE)
+    def post(self, body: object, **options: Any) -> requests.Response:  # noqa: ANN401 - the options of requests
+        options.setdefault("timeout", TIMEOUT)
         return self.session.post(self.url, json=body, allow_redirects=False, **options)
 
     def users(self, **parameters: object) -> requests.Response:
-        return self.session.get(self.users_url, params=parameters, timeout=PATIENCE)  # type: ignore[arg-type]
+        return self.session.get(self.users_url, params=parameters, timeout=TIMEOUT)  # type: ignore[arg-type]
 
     def pages(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """Follow the cursors to the end."""
+        """Return all pages."""
         pages: list[dict[str, Any]] = []
         while not pages or "cursor" in pages[-1]["records"]:
             cursor = {"cursor": pages[-1]["records"]["cursor"]} if pages else {}
@@ -51,8 +51,8 @@ class Client:
 
 
 @contextmanager
-def serving(**options: Any) -> Iterator[tuple[Sandbox, Client]]:  # noqa: ANN401 - those of Sandbox
-    """Serve the shared company, on a fixed day and without limits, by default."""
+def serving(**options: Any) -> Iterator[tuple[Sandbox, Client]]:  # noqa: ANN401 - the options of Sandbox
+    """Start a sandbox, by default with the shared company, a fixed day and no limits."""
     defaults: dict[str, Any] = {"company": COMPANY, "today": TODAY, "calls_per_second": None, "daily_quota": None}
     with Sandbox(**{**defaults, **options}) as sandbox:
         client = Client(sandbox)
@@ -60,15 +60,15 @@ def serving(**options: Any) -> Iterator[tuple[Sandbox, Client]]:  # noqa: ANN401
             yield sandbox, client
 
 
-def asking(
+def request_body(
     period: object = "DAY", from_date: object = "2025-03-03", to_date: object = "2025-03-05", **filters: object
 ) -> dict[str, Any]:
-    """Make a body that breaks no rule by itself."""
+    """Return a body that is valid by default."""
     return {"filter": {"fromDate": from_date, "toDate": to_date, **filters}, "aggregationPeriod": period}
 
 
 def rows_of(pages: list[dict[str, Any]]) -> list[Row]:
-    """Read the rows out of pages."""
+    """Return the rows of pages."""
     return [
         Row(
             user["userId"],
