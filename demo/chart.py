@@ -1,4 +1,4 @@
-"""A picture of the loaded weeks: calls, coaching, and who receives feedback on how many of their calls."""
+"""The demo's chart: calls and coaching by week, and feedback received per host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from plotly.graph_objects import Bar, Figure, Scatter  # type: ignore[import-untyped] # plotly brings no types
+from plotly.graph_objects import Bar, Figure, Scatter  # type: ignore[import-untyped] # plotly has no types
 from plotly.subplots import make_subplots  # type: ignore[import-untyped] # likewise
 
 if TYPE_CHECKING:
@@ -21,21 +21,21 @@ COACHING = {
     "calls_gave_feedback": ("given feedback on", "#b4450e"),
     "calls_comments_given": ("commented on", "#e0912f"),
 }
-REPRESENTATIVES = 12
+TOP_HOSTS = 12
 PAPER, INK, QUIET, SHADE = "#fbfaf6", "#26313a", "#7b858c", "#ece8dc"
-#: When a company is known to be quiet: month and day of the first day, of the last day, and why.
-QUIET_TIMES = (((5, 1), (5, 1), "1 May"), ((8, 1), (8, 31), "summer vacation"), ((12, 22), (12, 31), "end of year"))
+QUIET_PERIODS = (((5, 1), (5, 1), "1 May"), ((8, 1), (8, 31), "summer vacation"), ((12, 22), (12, 31), "end of year"))
+"""Periods with little activity: month and day of the first and the last day, and the reason."""
 
 
-def draw(weeks: Iterable[Row], path: Path) -> None:
-    """Draw a company's weeks into a page that opens in a browser, also without a network."""
+def write_chart(weeks: Iterable[Row], path: Path) -> None:
+    """Write a chart of `weeks` to an HTML page that works offline."""
     figure(weeks).write_html(path, include_plotlyjs=True, config={"displayModeBar": False})
 
 
 def figure(weeks: Iterable[Row]) -> Figure:
-    """Draw calls and coaching by week, each on a scale of its own, and representatives by the feedback they receive."""
+    """Return a chart with calls and coaching by week, each on its own scale, and hosts ranked by feedback received."""
     rows = list(weeks)
-    drawn = make_subplots(
+    chart = make_subplots(
         shared_xaxes=True,
         rows=2,
         cols=2,
@@ -45,17 +45,17 @@ def figure(weeks: Iterable[Row]) -> Figure:
         vertical_spacing=0.14,
         subplot_titles=[
             "<b>Calls</b> per week",
-            f"<b>Feedback received</b> per 100 calls: top {REPRESENTATIVES} hosts",
+            f"<b>Feedback received</b> per 100 calls: top {TOP_HOSTS} hosts",
             "<b>Coaching</b>: calls per week",
         ],
     )
-    # Left-aligned, so that they leave room for what explains the shades.
-    for title, panel in zip(drawn.layout.annotations, ("x", "x2", "x3"), strict=True):
-        title.update(x=drawn.layout[panel.replace("x", "xaxis")].domain[0], xanchor="left", yshift=16, font_size=15)
-    for place, counters in ((1, CALLS), (2, COACHING)):
-        _draw_weeks(drawn, rows, counters, place)
-    _draw_representatives(drawn, rows)
-    drawn.update_layout(
+    # Left-aligned, to leave room for the labels of the shaded weeks.
+    for title, panel in zip(chart.layout.annotations, ("x", "x2", "x3"), strict=True):
+        title.update(x=chart.layout[panel.replace("x", "xaxis")].domain[0], xanchor="left", yshift=16, font_size=15)
+    for panel_row, counters in ((1, CALLS), (2, COACHING)):
+        _draw_weeks(chart, rows, counters, panel_row)
+    _draw_hosts(chart, rows)
+    chart.update_layout(
         title={
             "text": "<b>Gong activity by week</b> of an invented company (invented data)",
             "subtitle": {
@@ -75,20 +75,22 @@ def figure(weeks: Iterable[Row]) -> Figure:
         hovermode="x unified",
         showlegend=False,
     )
-    return drawn
+    return chart
 
 
-def _draw_weeks(drawn: Figure, rows: list[Row], counters: Mapping[str, tuple[str, str]], place: int) -> None:
-    """Draw one line per counter, named at its end, over shaded weeks in which little happens."""
+def _draw_weeks(chart: Figure, rows: list[Row], counters: Mapping[str, tuple[str, str]], panel_row: int) -> None:
+    """Draw a labeled line per counter, over shaded weeks with little activity."""
     mondays = sorted({row["period_start_date"] for row in rows})
     for counter, (label, color) in counters.items():
         totals: Counter[str] = Counter()
         for row in rows:
             totals[row["period_start_date"]] += int(row[counter] or 0)
         values = [totals[monday] for monday in mondays]
-        drawn.add_trace(Scatter(x=mondays, y=values, name=label, line={"color": color, "width": 2.2}), row=place, col=1)
-        # The end of a line can dip; its name is placed by what is usual.
-        drawn.add_annotation(
+        chart.add_trace(
+            Scatter(x=mondays, y=values, name=label, line={"color": color, "width": 2.2}), row=panel_row, col=1
+        )
+        # The last weeks' median, because the line can dip at its end.
+        chart.add_annotation(
             x=mondays[-1],
             y=median(values[-6:]),
             text=label,
@@ -96,13 +98,13 @@ def _draw_weeks(drawn: Figure, rows: list[Row], counters: Mapping[str, tuple[str
             showarrow=False,
             xanchor="left",
             xshift=6,
-            row=place,
+            row=panel_row,
             col=1,
         )
-    for first, after, reason in _quiet_times(date.fromisoformat(mondays[0]), date.fromisoformat(mondays[-1])):
-        drawn.add_vrect(x0=first, x1=after, fillcolor=SHADE, line_width=0, layer="below", row=place, col=1)
-        if place == 1:
-            drawn.add_annotation(
+    for first, after, reason in _quiet_periods(date.fromisoformat(mondays[0]), date.fromisoformat(mondays[-1])):
+        chart.add_vrect(x0=first, x1=after, fillcolor=SHADE, line_width=0, layer="below", row=panel_row, col=1)
+        if panel_row == 1:
+            chart.add_annotation(
                 x=first,
                 y=1.0,
                 yref="y domain",
@@ -114,16 +116,16 @@ def _draw_weeks(drawn: Figure, rows: list[Row], counters: Mapping[str, tuple[str
                 row=1,
                 col=1,
             )
-    drawn.update_yaxes(rangemode="tozero", tickformat=",", gridcolor="#e4e0d4", zeroline=False, row=place, col=1)
-    # Plotly would extend the axis to make room for the lines' names.
+    chart.update_yaxes(rangemode="tozero", tickformat=",", gridcolor="#e4e0d4", zeroline=False, row=panel_row, col=1)
+    # Otherwise, Plotly extends the axis to make room for the labels.
     weeks = {"range": [mondays[0], mondays[-1]], "showgrid": False}
-    drawn.update_xaxes(weeks, ticks="outside", tickcolor=QUIET, tickformat="%b<br>%Y", row=place, col=1)
+    chart.update_xaxes(weeks, ticks="outside", tickcolor=QUIET, tickformat="%b<br>%Y", row=panel_row, col=1)
 
 
-def _quiet_times(first_week: date, last_week: date) -> Iterable[tuple[date, date, str]]:
-    """Return the Mondays around each quiet time, and why it's quiet."""
+def _quiet_periods(first_week: date, last_week: date) -> Iterable[tuple[date, date, str]]:
+    """Yield the start and end of the shading of each quiet period between two weeks, and its reason."""
     for year in range(first_week.year, last_week.year + 1):
-        for (*first,), (*last,), reason in QUIET_TIMES:
+        for (*first,), (*last,), reason in QUIET_PERIODS:
             start, end = date(year, *first), date(year, *last)
             monday = start - timedelta(days=start.weekday())
             last_monday = end - timedelta(days=end.weekday())
@@ -132,8 +134,8 @@ def _quiet_times(first_week: date, last_week: date) -> Iterable[tuple[date, date
                 yield monday - half, last_monday + half, reason
 
 
-def _draw_representatives(drawn: Figure, rows: list[Row]) -> None:
-    """Draw a bar for each of the busiest hosts with an email address, whoever receives most feedback on top."""
+def _draw_hosts(chart: Figure, rows: list[Row]) -> None:
+    """Draw a bar for each of the busiest hosts with an email address, most feedback per call on top."""
     names: dict[str, str] = {}
     totals: dict[str, Counter[str]] = {}
     for row in rows:
@@ -143,14 +145,14 @@ def _draw_representatives(drawn: Figure, rows: list[Row]) -> None:
         names[user] = row["user_email_address"].partition("@")[0]
         counters = {counter: int(row[counter] or 0) for counter in ("calls_as_host", "calls_received_feedback")}
         totals.setdefault(user, Counter()).update(counters)
-    busiest = sorted(totals, key=lambda user: (-totals[user]["calls_as_host"], user))[:REPRESENTATIVES]
+    busiest = sorted(totals, key=lambda user: (-totals[user]["calls_as_host"], user))[:TOP_HOSTS]
     shares: dict[str, float] = {
         user: 100 * totals[user]["calls_received_feedback"] / totals[user]["calls_as_host"]
         for user in busiest
         if totals[user]["calls_as_host"]
     }
     ranked: list[Any] = sorted(shares, key=lambda user: (shares[user], user))
-    drawn.add_trace(
+    chart.add_trace(
         Bar(
             x=[shares[user] for user in ranked],
             y=ranked,
@@ -165,8 +167,8 @@ def _draw_representatives(drawn: Figure, rows: list[Row]) -> None:
         row=1,
         col=2,
     )
-    drawn.update_xaxes(showgrid=False, showticklabels=False, zeroline=False, row=1, col=2)
-    drawn.update_yaxes(
+    chart.update_xaxes(showgrid=False, showticklabels=False, zeroline=False, row=1, col=2)
+    chart.update_yaxes(
         type="category",
         tickvals=ranked,
         ticktext=[names[user] for user in ranked],
@@ -174,7 +176,7 @@ def _draw_representatives(drawn: Figure, rows: list[Row]) -> None:
         row=1,
         col=2,
     )
-    drawn.add_annotation(
+    chart.add_annotation(
         text="users without an email address are left out",
         showarrow=False,
         font={"color": QUIET, "size": 12},

@@ -1,6 +1,6 @@
-"""Draws the README's `docs/activity.png`: the demo's chart, of the demo's company over fixed dates.
+"""The README's picture, `docs/activity.png`: the demo's chart for fixed dates.
 
-Run it after a change of the chart: `python demo/draw_png.py`. It needs Chromium (or CHROMIUM, its path).
+After changing the chart, run `python demo/draw_png.py`. It needs Chromium; set CHROMIUM if it isn't on the PATH.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chart import draw
+from chart import write_chart
 from gong_sandbox import COUNTERS, Company
 from run import USERS
 
@@ -27,7 +27,7 @@ OPTIONS += ["--disable-component-update", "--disable-sync", "--hide-scrollbars",
 
 
 def weeks() -> list[Row]:
-    """Return the company's weeks as target-csv would write them."""
+    """Return the company's weeks as target-csv writes them."""
     columns = [re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name) for name in COUNTERS]
     return [
         {
@@ -41,11 +41,11 @@ def weeks() -> list[Row]:
 
 
 def main() -> None:
-    """Draw the chart in a browser, and keep a picture of it."""
+    """Render the chart in a browser, and save a screenshot."""
     browser = os.environ.get("CHROMIUM", "chromium")
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "chart.html"
-        draw(weeks(), page)
+        write_chart(weeks(), page)
         size = ["--window-size=1280,676", f"--user-data-dir={folder}/profile"]
         subprocess.run([browser, *OPTIONS, *size, f"--screenshot={PICTURE}", page.as_uri()], check=True)
 

@@ -1,4 +1,4 @@
-"""What one run has asked of the sandbox, and what it has loaded."""
+"""Loads: what a run requested from the sandbox, and what it loaded."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Load:
-    """One run's part in one stream.
+    """One stream's load in one run.
 
     Attributes:
-        stream: The stream's name.
-        requests: How many requests it took.
-        first_day: The earliest day that was asked for.
-        end: The latest exclusive end of what was asked for.
-        rows_sent: How many rows the sandbox's answers held.
-        rows_loaded: How many rows are in the files.
+        stream: Name of the stream.
+        requests: Number of requests.
+        first_day: Earliest requested day.
+        end: Latest requested end date (exclusive).
+        rows_sent: Number of rows in the sandbox's responses.
+        rows_loaded: Number of rows in the loaded files.
     """
 
     stream: str
@@ -38,7 +38,7 @@ class Load:
 
 
 def read_rows(files: Iterable[Path]) -> dict[str, list[Row]]:
-    """Read loaded files, named after their streams; later files come later."""
+    """Return the rows of loaded files by stream, oldest file first."""
     rows: dict[str, list[Row]] = {}
     for path in sorted(files):
         with path.open(encoding="utf-8", newline="") as file:
@@ -47,30 +47,30 @@ def read_rows(files: Iterable[Path]) -> dict[str, list[Row]]:
 
 
 def compare(requests: Iterable[RequestRecord], loaded: Mapping[str, list[Row]]) -> list[Load]:
-    """Put what was sent beside what was loaded, for each stream that took part in either."""
-    asked: dict[str, list[RequestRecord]] = {}
+    """Compare rows sent and rows loaded, for each stream with either."""
+    requested: dict[str, list[RequestRecord]] = {}
     for request in requests:
-        asked.setdefault(f"activity_by_{request.body['aggregationPeriod'].lower()}", []).append(request)
+        requested.setdefault(f"activity_by_{request.body['aggregationPeriod'].lower()}", []).append(request)
     return [
         Load(
             stream,
-            requests=len(asked.get(stream, [])),
-            first_day=min((request.body["filter"]["fromDate"] for request in asked.get(stream, [])), default=""),
-            end=max((request.body["filter"]["toDate"] for request in asked.get(stream, [])), default=""),
-            rows_sent=sum(request.items for request in asked.get(stream, [])),
+            requests=len(requested.get(stream, [])),
+            first_day=min((request.body["filter"]["fromDate"] for request in requested.get(stream, [])), default=""),
+            end=max((request.body["filter"]["toDate"] for request in requested.get(stream, [])), default=""),
+            rows_sent=sum(request.items for request in requested.get(stream, [])),
             rows_loaded=len(loaded.get(stream, [])),
         )
-        for stream in sorted({*asked, *loaded})
+        for stream in sorted({*requested, *loaded})
     ]
 
 
-def newest(rows: Iterable[Row]) -> list[Row]:
-    """Give one row for each key: the one that was loaded last, as a table of a warehouse would hold it."""
+def deduplicate(rows: Iterable[Row]) -> list[Row]:
+    """Return the latest row of each key, as an upsert would keep it."""
     return list({(row["user_id"], row["period_start_date"]): row for row in rows}.values())
 
 
 def busiest_hosts(rows: Iterable[Row], month: str) -> list[tuple[str, Counter[str]]]:
-    """Add up the counters of each user over the days of a month (YYYY-MM), most calls hosted first."""
+    """Return each user's total counters in a month (YYYY-MM), most calls hosted first."""
     totals: dict[str, Counter[str]] = {}
     for row in rows:
         if row["period_start_date"].startswith(month):

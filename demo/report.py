@@ -1,4 +1,4 @@
-"""What the demo prints."""
+"""The tables that the demo prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from loads import Load, Row
 
-HOSTS = 10
+MAX_HOSTS = 10
 COUNTERS = {
     "calls_as_host": "hosted",
     "calls_attended": "attended",
@@ -22,7 +22,7 @@ COUNTERS = {
 
 
 def print_loads(loads: Iterable[Load]) -> None:
-    """Print what a run asked for, was sent and has loaded, a line for each stream."""
+    """Print a line per stream: days requested, requests, rows sent and rows loaded."""
     print(f"  {'stream':<18}{'days (end exclusive)':<26}{'requests':>8}{'rows sent':>13}{'rows loaded':>13}")
     for load in loads:
         days = f"{load.first_day} to {load.end}"
@@ -30,10 +30,10 @@ def print_loads(loads: Iterable[Load]) -> None:
 
 
 def print_busiest_hosts(days: Sequence[Row]) -> None:
-    """Print who hosted most calls in the last month that the rows hold to its end."""
+    """Print the users who hosted the most calls in the last complete month."""
     last_end = date.fromisoformat(max(row["period_end_date"] for row in days))
     month = f"{last_end.replace(day=1) - timedelta(days=1):%Y-%m}"
     print(f"Busiest hosts of {month}, in calls:")
     print(f"  {'':<36}" + "".join(f"{label:>13}" for label in COUNTERS.values()))
-    for user, counters in busiest_hosts(days, month)[:HOSTS]:
+    for user, counters in busiest_hosts(days, month)[:MAX_HOSTS]:
         print(f"  {user:<36}" + "".join(f"{counters[name]:>13,}" for name in COUNTERS))

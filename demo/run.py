@@ -1,4 +1,4 @@
-"""`make demo`: load a company's activity from the sandbox into CSV files with Meltano, twice, and show what came."""
+"""`make demo`: load an invented company's activity into CSV files with Meltano, twice, and show the result."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from chart import draw
+from chart import write_chart
 from gong_sandbox import Company, Sandbox
-from loads import compare, newest, read_rows
+from loads import compare, deduplicate, read_rows
 from project import CHECKOUT, Project, RunFailedError
 from report import print_busiest_hosts, print_loads
 
@@ -27,7 +27,7 @@ GRAINS = ("day", "week")
 
 
 def main() -> int:
-    """Run the demo and give its exit status: 1 if a run fails, or the files hold other rows than were sent."""
+    """Run the demo, and return 1 if a run fails or the files don't contain the rows that were sent."""
     project = Project(CHECKOUT / "output" / "demo")
     project.create()
     company = Company(USERS)
@@ -42,43 +42,43 @@ def main() -> int:
         try:
             print(f"\nFirst run: everything since {start_date}, by {' and by '.join(GRAINS)}.", flush=True)
             first = run(project, sandbox, settings)
-            print("\nSecond run: new days, of which there are none yet, and the lookback of 7 days.", flush=True)
+            print("\nSecond run: no new days yet, so only the lookback of 7 days.", flush=True)
             second = run(project, sandbox, settings)
         except RunFailedError as failure:
-            print(f"{failure}\n\nMeltano failed; its log is {shown(project.log)}.", file=sys.stderr)
+            print(f"{failure}\n\nMeltano failed; its log is {relative(project.log)}.", file=sys.stderr)
             return 1
     if any(load.rows_sent != load.rows_loaded for load in (*first, *second)):
-        print("\nThe files don't hold the rows that were sent.", file=sys.stderr)
+        print("\nThe number of rows in the files differs from the number of rows sent.", file=sys.stderr)
         return 1
     rows = read_rows(project.csv_files())
     print()
-    print_busiest_hosts(newest(rows["activity_by_day"]))
+    print_busiest_hosts(deduplicate(rows["activity_by_day"]))
     chart = project.folder / "activity-by-week.html"
-    draw(newest(rows["activity_by_week"]), chart)
-    print(f"\nChart of all weeks:  {shown(chart)} (opens in a browser)")
-    print(f"Loaded files:        {shown(project.csv_folder)}")
-    print(f"Requests, as served: {shown(project.folder / 'requests.jsonl')}")
-    print(f"Meltano's log:       {shown(project.log)}")
+    write_chart(deduplicate(rows["activity_by_week"]), chart)
+    print(f"\nChart of all weeks:  {relative(chart)} (opens in a browser)")
+    print(f"Loaded files:        {relative(project.csv_folder)}")
+    print(f"Log of requests:     {relative(project.folder / 'requests.jsonl')}")
+    print(f"Meltano's log:       {relative(project.log)}")
     return 0
 
 
 def run(project: Project, sandbox: Sandbox, settings: dict[str, str]) -> list[Load]:
-    """Run the job, print what it did and give it.
+    """Run the job, and print and return its loads.
 
     Raises:
-        RunFailedError: If it failed.
+        RunFailedError: Meltano exited with another status than 0.
     """
     files_before, requests_before = project.csv_files(), len(sandbox.requests)
-    began = time.monotonic()
+    start = time.monotonic()
     project.run(JOB, settings)
     loads = compare(sandbox.requests[requests_before:], read_rows(project.csv_files() - files_before))
     print_loads(loads)
-    print(f"  {time.monotonic() - began:.0f} seconds, Meltano's own start included.")
+    print(f"  {time.monotonic() - start:.0f} seconds, including Meltano's start-up.")
     return loads
 
 
-def shown(path: Path) -> str:
-    """Give a path as it would be typed here."""
+def relative(path: Path) -> str:
+    """Return a path relative to the current folder."""
     return os.path.relpath(path)
 
 
