@@ -1,4 +1,4 @@
-"""`python -m bench` measures everything, which takes half an hour; `python -m bench rows pace` only those."""
+"""The command line: `python -m bench` runs all benchmarks in half an hour, `python -m bench rows pace` only these."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.pipelines import compare_pipelines
 from bench.rows import compare_rows
 from bench.start import compare_start
 
-PARTS = {
+BENCHMARKS = {
     "start": compare_start,
     "rows": compare_rows,
     "memory": compare_memory,
@@ -28,20 +28,20 @@ PARTS = {
 
 
 def main() -> None:
-    """Measure the parts that are named."""
-    options = argparse.ArgumentParser(description="Measure the tap beside a plain tap and two bare scripts.")
-    options.add_argument("parts", nargs="*", help=f"what to measure, of {', '.join(PARTS)}; everything by default")
-    parts = options.parse_args().parts or list(PARTS)
-    if unknown := set(parts) - set(PARTS):
-        options.error(f"there is no part {', '.join(sorted(unknown))}")
+    """Run the named benchmarks, or all."""
+    options = argparse.ArgumentParser("python -m bench", description="Compare the tap with plain programs.")
+    options.add_argument("names", nargs="*", metavar="BENCHMARK", help=f"{', '.join(BENCHMARKS)}; all by default")
+    names = options.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        options.error(f"unknown benchmark: {', '.join(sorted(unknown))}")
     print(
         f"{os.cpu_count()} cores, {platform.system()} on {platform.machine()}, Python {platform.python_version()}, "
         f"singer-sdk {version('singer-sdk')}, msgspec {version('msgspec')}. "
         "Each figure is the median (min to max)."
     )
     with tempfile.TemporaryDirectory() as folder:
-        for part in parts:
-            PARTS[part](Path(folder))
+        for name in names:
+            BENCHMARKS[name](Path(folder))
 
 
 if __name__ == "__main__":

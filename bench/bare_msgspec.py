@@ -1,6 +1,6 @@
-"""A bare script: requests, and msgspec for everything between the answer and the line.
+"""A bare script with requests and msgspec.
 
-`python -m bench.bare_msgspec URL START END DAYS` writes a RECORD for each row of windows of so many days.
+`python -m bench.bare_msgspec URL START END DAYS` writes a RECORD message per row, in windows of DAYS days.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class User(msgspec.Struct, rename="camel"):
 
 
 class Records(msgspec.Struct):
-    """Where the next page is."""
+    """The position of a page."""
 
     cursor: str | None = None
 
 
-class Answer(msgspec.Struct, rename="camel"):
+class Page(msgspec.Struct, rename="camel"):
     """One page."""
 
     records: Records
@@ -57,7 +57,7 @@ class Answer(msgspec.Struct, rename="camel"):
 
 
 class Row(msgspec.Struct):
-    """What is written of one user and day."""
+    """The row of a user and day."""
 
     user_id: str
     user_email_address: str | None
@@ -85,7 +85,7 @@ class Row(msgspec.Struct):
 
 
 class Message(msgspec.Struct, tag_field="type", tag="RECORD"):
-    """One line."""
+    """A RECORD message."""
 
     stream: str
     record: Row
@@ -93,26 +93,26 @@ class Message(msgspec.Struct, tag_field="type", tag="RECORD"):
 
 
 @cache
-def in_utc(text: str) -> str:
-    """The same instant in UTC."""
+def to_utc(text: str) -> str:
+    """Return a time in UTC."""
     return datetime.fromisoformat(text).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def main(url: str, start: date, end: date, days: int) -> None:
-    """Write every row of the range."""
+    """Write all rows of the range."""
     session = requests.Session()
-    decoder, encoder = msgspec.json.Decoder(Answer), msgspec.json.Encoder()
+    decoder, encoder = msgspec.json.Decoder(Page), msgspec.json.Encoder()
     write = sys.stdout.buffer.write
     while start < end:
-        following = min(start + timedelta(days=days), end)
-        body = {"aggregationPeriod": "DAY", "filter": {"fromDate": str(start), "toDate": str(following)}}
+        window_end = min(start + timedelta(days=days), end)
+        body = {"aggregationPeriod": "DAY", "filter": {"fromDate": str(start), "toDate": str(window_end)}}
         cursor: str | None = ""
         while cursor is not None:
             response = session.post(url, json={**body, "cursor": cursor} if cursor else body, auth=("key", "secret"))
             response.raise_for_status()
-            answer = decoder.decode(response.content)
+            page = decoder.decode(response.content)
             now = datetime.now(timezone.utc)
-            for user in answer.users_aggregate_activity:
+            for user in page.users_aggregate_activity:
                 for item in user.user_aggregate_activity:
                     row = Row(
                         user.user_id,
@@ -120,8 +120,8 @@ def main(url: str, start: date, end: date, days: int) -> None:
                         "DAY",
                         item.from_date[:10],
                         item.to_date[:10],
-                        in_utc(item.from_date),
-                        in_utc(item.to_date),
+                        to_utc(item.from_date),
+                        to_utc(item.to_date),
                         True,  # noqa: FBT003 - the column is_complete, by position like the others
                         item.calls_as_host,
                         item.calls_gave_feedback,
@@ -140,8 +140,8 @@ def main(url: str, start: date, end: date, days: int) -> None:
                         item.calls_marked_as_feedback_received,
                     )
                     write(encoder.encode(Message("activity_by_day", row, now)) + b"\n")
-            cursor = answer.records.cursor
-        start = following
+            cursor = page.records.cursor
+        start = window_end
 
 
 if __name__ == "__main__":

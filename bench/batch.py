@@ -1,4 +1,4 @@
-"""How long BATCH files take beside RECORD messages of the same rows."""
+"""BATCH files compared with RECORD messages of the same rows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOAD = Load(users=2_000, days=90)
-TIMES = 5
+RUNS = 5
 
 
 def compare_batch(folder: Path) -> None:
-    """Run the tap with and without `batch_config` in turn."""
+    """Run the tap alternately with and without `batch_config`."""
     files = folder / "batches"
     files.mkdir()
     batch_config = {
@@ -27,17 +27,17 @@ def compare_batch(folder: Path) -> None:
     }
     records, batches = [], []
     with serving(users=LOAD.users) as server:
-        for _ in range(TIMES):
+        for _ in range(RUNS):
             records.append(run(tap(LOAD, server.url, folder, requests_per_second=UNLIMITED)))
             batches.append(run(tap(LOAD, server.url, folder, requests_per_second=UNLIMITED, batch_config=batch_config)))
     show(
-        f"{LOAD}, {TIMES} times",
-        ["", "seconds", "processor seconds", "MB"],
+        f"{LOAD}, {RUNS} runs",
+        ["", "seconds", "CPU seconds", "MB"],
         [
             [
                 name,
                 spread([each.seconds for each in runs]),
-                spread([each.processor_seconds for each in runs]),
+                spread([each.cpu_seconds for each in runs]),
                 f"{max(each.peak_memory for each in runs):.0f}",
             ]
             for name, runs in (("RECORD", records), ("BATCH, gzip", batches))

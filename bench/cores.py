@@ -1,4 +1,4 @@
-"""Which of the machine's cores a process runs on: what is measured gets one for itself."""
+"""CPU affinity: the measured process has a core to itself."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ALL = os.sched_getaffinity(0) if sys.platform == "linux" else set()
+_ALL_CORES = os.sched_getaffinity(0) if sys.platform == "linux" else set()
 
-FOR_WHAT_IS_MEASURED = {min(_ALL)} if _ALL else set()
-"""One core."""
+MEASURED_CORES = {min(_ALL_CORES)} if _ALL_CORES else set()
+"""The core of the measured process."""
 
-ON_THE_OTHER_CORES = _ALL - FOR_WHAT_IS_MEASURED or _ALL
-"""Where the server and the reader of the pipe run."""
+OTHER_CORES = _ALL_CORES - MEASURED_CORES or _ALL_CORES
+"""The cores of the server and of the pipe's reader."""
 
 
 @contextmanager
 def on_cores(cores: set[int]) -> Iterator[None]:
-    """Run this process, and those that it starts meanwhile, on these cores only; nothing is done but on Linux."""
+    """Pin this process, and processes that it starts, to `cores` within a `with` block; a no-op except on Linux."""
     before = os.sched_getaffinity(0) if cores else set()
     if cores:
         os.sched_setaffinity(0, cores)

@@ -1,25 +1,25 @@
-"""How much there is to read: users, days and windows."""
+"""The size of a load: users, days and windows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-USERS_A_PAGE = 100
-"""What Gong puts on a page."""
+USERS_PER_PAGE = 100
+"""Gong's page size."""
 
 FIRST_DAY = date(2020, 1, 6)
-"""Where every load begins."""
+"""First day of every load."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
-    """What one run reads, of which each window is asked for by itself.
+    """What one run reads.
 
     Attributes:
-        users: How many users the company has, each active in every window.
-        days: How many days a window spans.
-        windows: How many windows follow each other.
+        users: Number of users, each active in every window.
+        days: Number of days per window.
+        windows: Number of consecutive windows.
     """
 
     users: int
@@ -28,12 +28,12 @@ class Load:
 
     @property
     def pages(self) -> int:
-        """Answers that it takes."""
-        return self.windows * -(-self.users // USERS_A_PAGE)
+        """Number of pages."""
+        return self.windows * -(-self.users // USERS_PER_PAGE)
 
     @property
     def rows(self) -> int:
-        """Rows that come out."""
+        """Number of rows."""
         return self.users * self.days * self.windows
 
     @property
@@ -43,11 +43,11 @@ class Load:
 
     @property
     def end(self) -> date:
-        """Exclusive end."""
+        """End date (exclusive)."""
         return FIRST_DAY + timedelta(days=self.days * self.windows)
 
     def __str__(self) -> str:
-        """What a table calls it."""
+        """Return the label for tables."""
         windows = f" in {self.windows} windows" if self.windows > 1 else ""
-        users = min(self.users, USERS_A_PAGE)
+        users = min(self.users, USERS_PER_PAGE)
         return f"{self.rows:,} rows: {self.pages:,} pages of {users} users and {self.days} days{windows}"

@@ -1,4 +1,4 @@
-"""Peak memory, which should not grow with windows, users or a target that is slow to read."""
+"""Peak memory, which shouldn't grow with windows, users or a slow target."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bench.table import show
 if TYPE_CHECKING:
     from pathlib import Path
 
-SLOW_TARGET = 50_000_000
-"""Bytes a second that a slow target reads, which is 80,000 rows."""
+SLOW_TARGET_BYTES_PER_SECOND = 50_000_000
+"""About 80,000 rows a second."""
 
 LOADS = (
     (Load(users=200, days=1, windows=10), None),
@@ -23,25 +23,27 @@ LOADS = (
     (Load(users=200, days=90), None),
     (Load(users=20_000, days=90), None),
     (Load(users=2_000, days=90, windows=4), None),
-    (Load(users=2_000, days=90, windows=4), SLOW_TARGET),
+    (Load(users=2_000, days=90, windows=4), SLOW_TARGET_BYTES_PER_SECOND),
     (Load(users=1_000, days=365), None),
     (Load(users=500, days=365, windows=4), None),
 )
 
 
 def compare_memory(folder: Path) -> None:
-    """Run the tap on each load, as fast as it can."""
+    """Run the tap on each load without a rate limit."""
     rows = []
     for load, bytes_per_second in LOADS:
         with serving(users=load.users) as server:
-            done = run(tap(load, server.url, folder, requests_per_second=UNLIMITED), bytes_per_second=bytes_per_second)
-        microseconds = done.processor_seconds / load.rows * 1e6
+            result = run(
+                tap(load, server.url, folder, requests_per_second=UNLIMITED), bytes_per_second=bytes_per_second
+            )
+        microseconds = result.cpu_seconds / load.rows * 1e6
         rows.append(
             [
                 f"{load}{', a slow target' if bytes_per_second else ''}",
-                f"{done.peak_memory:.0f}",
-                f"{done.processor_seconds:.2f}",
+                f"{result.peak_memory:.0f}",
+                f"{result.cpu_seconds:.2f}",
                 f"{microseconds:.1f}",
             ]
         )
-    show("Peak memory of the tap", ["", "MB", "processor seconds", "microseconds a row"], rows)
+    show("Peak memory of the tap", ["", "MB", "CPU seconds", "microseconds per row"], rows)

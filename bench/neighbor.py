@@ -1,4 +1,4 @@
-"""Another client of the same account, which calls so many times a second and never tries again."""
+"""A neighbor: another client of the same account that makes calls at a fixed rate and never retries."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATH = "/neighbor"
-"""The path of its calls, which distinguishes them from the tap's in the server's records."""
+"""Path of the neighbor's calls, to tell them from the tap's in the server's log."""
 
 
 @contextmanager
 def neighbor(url: str, calls_per_second: float) -> Iterator[None]:
-    """Call the server at `url` so many times a second meanwhile; not at all if that is 0."""
-    is_over = threading.Event()
+    """Make `calls_per_second` calls to `url` within a `with` block; none if it's 0."""
+    stopped = threading.Event()
     body = {"filter": {"fromDate": str(FIRST_DAY), "toDate": str(FIRST_DAY)}}
 
-    def call_again_and_again() -> None:
+    def make_calls() -> None:
         with ThreadPoolExecutor(16) as calls:
-            # Never sooner: of a client that calls every 0.99 s, a second can hold two calls.
-            while not is_over.wait(1 / calls_per_second):
+            # Never earlier: with calls every 0.99 s, two can fall into one second.
+            while not stopped.wait(1 / calls_per_second):
                 calls.submit(requests.post, url + PATH, json=body, timeout=60)
 
-    thread = threading.Thread(target=call_again_and_again)
+    thread = threading.Thread(target=make_calls)
     if calls_per_second:
         thread.start()
     try:
         yield
     finally:
-        is_over.set()
+        stopped.set()
         if calls_per_second:
             thread.join()

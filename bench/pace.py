@@ -1,4 +1,4 @@
-"""How near the tap comes to Gong's limit, on a server that takes a second for an answer and allows three a second."""
+"""How close the tap gets to Gong's rate limit, with a server that takes a second per response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.table import show, spread
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = 1.0
+LATENCY_SECONDS = 1.0
 CALLS_PER_SECOND = 3
 
 LOADS = {
@@ -25,32 +25,32 @@ LOADS = {
     Load(users=5_000, days=1, windows=3): 1,
     Load(users=100, days=90): 3,
 }
-"""What is read, and how often: 60 pages in several shapes first."""
+"""Each load and its number of runs; first, 60 pages in several shapes."""
 
 BACKFILL = Load(users=300, days=1, windows=60)
-"""What is read beside a neighbor."""
+"""The load beside a neighbor."""
 
-NEIGHBORS = (0.0, 0.5, 1.0, 2.0)
-"""Calls a second of a neighbor."""
+NEIGHBOR_RATES = (0.0, 0.5, 1.0, 2.0)
+"""Calls per second of the neighbor."""
 
 
 def compare_pace(folder: Path) -> None:
-    """Run the tap on each load, with all settings at their defaults."""
+    """Run the tap on each load with default settings."""
     rows = []
-    for load, times in LOADS.items():
-        runs, asked = zip(*(_run(load, folder) for _ in range(times)), strict=True)
+    for load, runs in LOADS.items():
+        results, logs = zip(*(_run(load, folder) for _ in range(runs)), strict=True)
         rows.append(
             [
-                f"{load}, {times} times",
-                f"{_least_seconds(load):.1f}",
-                spread([requests[-1].arrived - requests[0].arrived for requests in asked], ".1f"),
-                spread([each.seconds for each in runs], ".1f"),
-                str(sum(request.status == HTTPStatus.TOO_MANY_REQUESTS for requests in asked for request in requests)),
-                f"{max(each.peak_memory for each in runs):.0f}",
+                f"{load}, {runs} runs",
+                f"{_min_seconds(load):.1f}",
+                spread([requests[-1].arrived - requests[0].arrived for requests in logs], ".1f"),
+                spread([each.seconds for each in results], ".1f"),
+                str(sum(request.status == HTTPStatus.TOO_MANY_REQUESTS for requests in logs for request in requests)),
+                f"{max(each.peak_memory for each in results):.0f}",
             ]
         )
-    headings = ["", "s that the limit allows", "s, first to last request", "s, the whole process", "429s", "MB"]
-    title = f"At {CALLS_PER_SECOND} calls a second and {SECONDS:g} s for an answer"
+    headings = ["", "minimum, s", "first to last request, s", "whole process, s", "429s", "MB"]
+    title = f"{CALLS_PER_SECOND} calls per second, {LATENCY_SECONDS:g} s per response"
     show(f"{title} (load {os.getloadavg()[0]:.1f})", headings, rows)
 
 
@@ -58,7 +58,7 @@ def compare_neighbors(folder: Path) -> None:
     """Run a backfill alone and beside another client of the same account."""
     rows: list[list[str]] = []
     alone = 0.0
-    for calls_per_second in NEIGHBORS:
+    for calls_per_second in NEIGHBOR_RATES:
         _, requests = _run(BACKFILL, folder, calls_per_second)
         own = [request.arrived for request in requests if request.path != PATH]
         seconds = own[-1] - own[0]
@@ -70,24 +70,30 @@ def compare_neighbors(folder: Path) -> None:
         ]
         rows.append(
             [
-                f"{calls_per_second:g} calls a second" if calls_per_second else "nobody",
+                f"{calls_per_second:g} calls per second" if calls_per_second else "none",
                 f"{seconds:.1f}",
                 f"{seconds / alone:.2f}",
                 f"{CALLS_PER_SECOND / (CALLS_PER_SECOND - calls_per_second):.2f}",
                 f"{sum(others)} of {len(others)}" if others else "",
             ]
         )
-    headings = ["beside", "s, first to last request", "times alone", "least possible", "neighbor served"]
-    show(f"Beside a neighbor: {BACKFILL} (load {os.getloadavg()[0]:.1f})", headings, rows)
+    headings = [
+        "neighbor",
+        "first to last request, s",
+        "relative to alone",
+        "minimum",
+        "neighbor's successes",
+    ]
+    show(f"Beside a neighbor, {BACKFILL} (load {os.getloadavg()[0]:.1f})", headings, rows)
 
 
 def _run(load: Load, folder: Path, neighbor_calls_per_second: float = 0.0) -> tuple[Run, list[Request]]:
-    with serving(users=load.users, seconds=SECONDS, calls_per_second=CALLS_PER_SECOND) as server:
+    with serving(users=load.users, latency=LATENCY_SECONDS, calls_per_second=CALLS_PER_SECOND) as server:
         with neighbor(server.url, neighbor_calls_per_second):
-            done = run(tap(load, server.url, folder))
-        return done, sorted(server.requests())
+            result = run(tap(load, server.url, folder))
+        return result, sorted(server.requests())
 
 
-def _least_seconds(load: Load) -> float:
-    """What no client can beat: calls in threes, and within a window one after another."""
-    return max((load.pages - 1) // CALLS_PER_SECOND, (load.pages / load.windows - 1) * SECONDS)
+def _min_seconds(load: Load) -> float:
+    """Return the minimum for any client: the rate limit, and one response per page of a window in sequence."""
+    return max((load.pages - 1) // CALLS_PER_SECOND, (load.pages / load.windows - 1) * LATENCY_SECONDS)

@@ -1,6 +1,6 @@
-"""Gong's answers, made up: their bytes are put together from parts that are built once.
+"""Generated pages of Gong's activity, joined from bytes that are built once.
 
-A server that builds its answers out of objects would be slower than what it is to measure.
+A server that encodes each page from objects would be slower than the programs it measures.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
-from bench.load import USERS_A_PAGE
+from bench.load import USERS_PER_PAGE
 
 COUNTERS = (
     "callsAsHost",
@@ -31,28 +31,28 @@ COUNTERS = (
     "callsMarkedAsFeedbackReceived",
 )
 
-KINDS_OF_USER = 8
-"""How many users differ in their counters; the others repeat them."""
+USER_PATTERNS = 8
+"""Number of users with different counters; the others repeat them."""
 
-_chance = random.Random(0)  # noqa: S311 - no secret
+_random = random.Random(0)  # noqa: S311 - not a secret
 
-_KINDS_OF_DAY = [
-    json.dumps({name: _chance.choice((0, 0, 0, 1, 2, 3, 5, 8, 20)) for name in COUNTERS}, separators=(",", ":"))[:-1]
+_DAY_PATTERNS = [
+    json.dumps({name: _random.choice((0, 0, 0, 1, 2, 3, 5, 8, 20)) for name in COUNTERS}, separators=(",", ":"))[:-1]
     for _ in range(97)
 ]
-"""Objects of counters, still without their end; a prime number of them, so that no two users' days are alike."""
+"""JSON objects of counters without their closing brace; a prime number, so that users' days differ."""
 
 
 def page(users: int, start: str, end: str, number: int) -> bytes:
-    """One page of a window's answer.
+    """Return a page of a window.
 
     Args:
-        users: How many users the company has.
-        start: The window's first day, as YYYY-MM-DD.
-        end: Its exclusive end.
-        number: Which page, counted from 0; it is also the cursor that asks for it.
+        users: Number of users.
+        start: First day of the window, as YYYY-MM-DD.
+        end: End date of the window (exclusive).
+        number: Number of the page, from 0; also its cursor.
     """
-    first, last = number * USERS_A_PAGE, min((number + 1) * USERS_A_PAGE, users)
+    first, last = number * USERS_PER_PAGE, min((number + 1) * USERS_PER_PAGE, users)
     cursor = f',"cursor":"{number + 1}"' if last < users else ""
     parts = [
         f'{{"requestId":"4al018gzaztcr8nbukw","records":{{"totalRecords":{users},"currentPageSize":{last - first},'
@@ -63,7 +63,7 @@ def page(users: int, start: str, end: str, number: int) -> bytes:
         parts += (
             f'{"," if user > first else ""}{{"userId":"{234599484848423 + user}",'
             f'"userEmailAddress":"user.{user}@example.com","userAggregateActivity":'.encode(),
-            activity[user % KINDS_OF_USER],
+            activity[user % USER_PATTERNS],
             b"}",
         )
     parts.append(b"]}")
@@ -72,16 +72,15 @@ def page(users: int, start: str, end: str, number: int) -> bytes:
 
 @lru_cache(maxsize=16)
 def _activity(start: str, end: str) -> list[bytes]:
-    """One kind of user's items after another, each with an item for every day."""
+    """Return the array of days for each pattern of user."""
     first = date.fromisoformat(start)
     days = [str(first + timedelta(days=number)) for number in range((date.fromisoformat(end) - first).days + 1)]
     dates = [
-        f',"fromDate":"{day}T00:00:00-08:00","toDate":"{following}T00:00:00-08:00"}}'
-        for day, following in pairwise(days)
+        f',"fromDate":"{day}T00:00:00-08:00","toDate":"{next_day}T00:00:00-08:00"}}' for day, next_day in pairwise(days)
     ]
-    return [_items(user, dates) for user in range(KINDS_OF_USER)]
+    return [_items(user, dates) for user in range(USER_PATTERNS)]
 
 
 def _items(user: int, dates: list[str]) -> bytes:
-    counters = (_KINDS_OF_DAY[(user + number * KINDS_OF_USER) % len(_KINDS_OF_DAY)] for number in range(len(dates)))
+    counters = (_DAY_PATTERNS[(user + number * USER_PATTERNS) % len(_DAY_PATTERNS)] for number in range(len(dates)))
     return f"[{','.join(map(''.join, zip(counters, dates, strict=True)))}]".encode()

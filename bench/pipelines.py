@@ -1,4 +1,4 @@
-"""How long whole pipelines take: the tap into each loader, and the load scripts of `examples/`."""
+"""Whole pipelines: the tap into each loader, and the scripts in `examples/`."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ BASELINE = "examples/duckdb"
 
 
 def compare_pipelines(folder: Path) -> None:
-    """Load the same rows once by each way, and show its time beside that of the DuckDB script."""
+    """Load the same rows with each pipeline once, and compare it with the DuckDB script."""
     with serving(users=LOAD.users) as server, postgres_database() as conninfo:
         runs = {
             name: run(["bash", "-c", f"set -o pipefail; {command}"])
             for name, command in _pipelines(folder, server, conninfo)
         }
     show(
-        f"{LOAD}, loaded once, tap included",
-        ["", "seconds", "processor seconds", f"times the processor time of {BASELINE}"],
-        [_figures(name, done, runs[BASELINE]) for name, done in runs.items()],
+        f"{LOAD}, loaded once, including the tap",
+        ["", "seconds", "CPU seconds", f"CPU time relative to {BASELINE}"],
+        [_figures(name, result, runs[BASELINE]) for name, result in runs.items()],
     )
 
 
-def _figures(name: str, done: Run, baseline: Run) -> list[str]:
-    ratio = done.processor_seconds / baseline.processor_seconds
-    return [name, f"{done.seconds:.1f}", f"{done.processor_seconds:.1f}", f"{ratio:.1f}"]
+def _figures(name: str, result: Run, baseline: Run) -> list[str]:
+    ratio = result.cpu_seconds / baseline.cpu_seconds
+    return [name, f"{result.seconds:.1f}", f"{result.cpu_seconds:.1f}", f"{ratio:.1f}"]
 
 
 def _pipelines(folder: Path, server: ServerProcess, conninfo: dict[str, Any]) -> Iterator[tuple[str, str]]:
     source = tap(LOAD, server.url, folder, requests_per_second=UNLIMITED)
     arguments = shlex.join(source[3:])
-    # The scripts start the command by its name.
+    # The scripts look the tap up on the PATH.
     path = shlex.quote(f"{Path(sys.executable).parent}")
-    yield "into nothing", f"{shlex.join(source)} > /dev/null"
+    yield "/dev/null", f"{shlex.join(source)} > /dev/null"
     for name, database in ((BASELINE, str(folder / "script.duckdb")), ("examples/postgres", make_conninfo(**conninfo))):
         script = EXAMPLES.parent / name / "load.py"
         command = shlex.join([sys.executable, str(script), database])

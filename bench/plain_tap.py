@@ -1,4 +1,4 @@
-"""The same tap as an ordinary developer would write it: all of the SDK's own ways, and nothing else."""
+"""A plain tap for the same rows, written with the SDK's own classes only."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 
 
 @cache
-def in_utc(text: str) -> str:
-    """The same instant in UTC."""
+def to_utc(text: str) -> str:
+    """Return a time in UTC."""
     return datetime.fromisoformat(text).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @cache
-def in_snake_case(name: str) -> str:
-    """The column that holds a counter."""
+def to_snake_case(name: str) -> str:
+    """Return the column name of a counter."""
     return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
 
 
 class ActivityByDay(RESTStream[str]):
-    """One row for each user and day."""
+    """One row per user and day."""
 
     name = "activity_by_day"
     path = "/v2/stats/activity/aggregate-by-period"
     http_method = "POST"
     payload_as_json = True
-    schema = StreamSchema(SCHEMAS)
+    schema = StreamSchema(SCHEMAS, key="activity")
     primary_keys = ("user_id", "period_start_date")
     replication_key = "period_end_date"
     state_partitioning_keys = ()
@@ -93,10 +93,10 @@ class ActivityByDay(RESTStream[str]):
             "aggregation_period": "DAY",
             "period_start_date": start[:10],
             "period_end_date": end[:10],
-            "period_start_at": in_utc(start),
-            "period_end_at": in_utc(end),
+            "period_start_at": to_utc(start),
+            "period_end_at": to_utc(end),
             "is_complete": True,
-            **{in_snake_case(name): value for name, value in row.items()},
+            **{to_snake_case(name): value for name, value in row.items()},
         }
 
 

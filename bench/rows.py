@@ -1,4 +1,4 @@
-"""How many rows a second, at the machine's own limit, each program in a process that has one core for itself."""
+"""Rows per second of each program, limited by one core only."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LOADS = {
     Load(users=100, days=90, windows=20): 5,
     Load(users=1_000, days=365): 3,
 }
-"""What is read, and how often."""
+"""Each load and its number of runs."""
 
 
 def compare_rows(folder: Path) -> None:
-    """Run the four programs in turn, and show each one's time beside the tap's of the same turn."""
-    for load, times in LOADS.items():
+    """Run the four programs in turn, and compare each with the tap in the same turn."""
+    for load, runs in LOADS.items():
         with serving(users=load.users) as server:
             commands = {
                 "tap-gong-activity": tap(load, server.url, folder, requests_per_second=UNLIMITED),
@@ -32,19 +32,19 @@ def compare_rows(folder: Path) -> None:
                 "requests, json, print": bare_script("bare_json", load, server.url),
                 "plain SDK tap": plain_tap(load, server.url, folder),
             }
-            turns = [{name: _checked(run(command), load) for name, command in commands.items()} for _ in range(times)]
+            turns = [{name: _checked(run(command), load) for name, command in commands.items()} for _ in range(runs)]
         show(
-            f"{load}, {times} times",
-            ["", "seconds", "rows a second", "times the tap's seconds", "times its processor time", "MB"],
+            f"{load}, {runs} runs",
+            ["", "seconds", "rows per second", "time relative to the tap", "CPU time relative to the tap", "MB"],
             [_figures(name, turns, load) for name in commands],
         )
 
 
-def _checked(done: Run, load: Load) -> Run:
-    if done.lines < load.rows:
-        message = f"{done.lines:,} lines were written, not {load.rows:,}."
+def _checked(result: Run, load: Load) -> Run:
+    if result.lines < load.rows:
+        message = f"{result.lines:,} lines written, expected at least {load.rows:,}"
         raise RuntimeError(message)
-    return done
+    return result
 
 
 def _figures(name: str, turns: list[dict[str, Run]], load: Load) -> list[str]:
@@ -53,9 +53,7 @@ def _figures(name: str, turns: list[dict[str, Run]], load: Load) -> list[str]:
         name,
         spread([each.seconds for each in runs]),
         spread([load.rows / each.seconds for each in runs], ",.0f"),
-        spread([each.seconds / beside.seconds for each, beside in zip(runs, tap_runs, strict=True)]),
-        spread(
-            [each.processor_seconds / beside.processor_seconds for each, beside in zip(runs, tap_runs, strict=True)]
-        ),
+        spread([each.seconds / tap_run.seconds for each, tap_run in zip(runs, tap_runs, strict=True)]),
+        spread([each.cpu_seconds / tap_run.cpu_seconds for each, tap_run in zip(runs, tap_runs, strict=True)]),
         f"{max(each.peak_memory for each in runs):.0f}",
     ]

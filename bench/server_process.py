@@ -1,4 +1,4 @@
-"""The page server in a process of its own, so that it takes nothing from what is measured."""
+"""The page server in a separate process, so that it doesn't use the measured process's core."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.cores import ON_THE_OTHER_CORES, on_cores
+from bench.cores import OTHER_CORES, on_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 class Request(NamedTuple):
-    """One request that the server answered.
+    """A request that the server received.
 
     Attributes:
-        arrived: When it came, in seconds.
-        status: The status of its answer.
-        path: The path it asked for.
+        arrived: Time of arrival, in seconds.
+        status: Status of the response.
+        path: Path of the request.
     """
 
     arrived: float
@@ -39,24 +39,24 @@ class ServerProcess:
         return self._process.stdout.readline().strip()
 
     def requests(self) -> list[Request]:
-        """End the server, and give what it was asked, in the order of its answers."""
+        """Stop the server, and return its requests in the order of the responses."""
         output, _ = self._process.communicate()
         lines = map(str.split, output.splitlines())
         return [Request(float(arrived), int(status), path) for arrived, status, path in lines]
 
 
 @contextmanager
-def serving(*, users: int, seconds: float = 0.0, calls_per_second: int = 0) -> Iterator[ServerProcess]:
-    """A server of one company's pages.
+def serving(*, users: int, latency: float = 0.0, calls_per_second: int = 0) -> Iterator[ServerProcess]:
+    """Serve a company's pages.
 
     Args:
-        users: How many users the company has.
-        seconds: How long an answer takes.
-        calls_per_second: How many requests are allowed; 0 for any number.
+        users: Number of users.
+        latency: Seconds per response.
+        calls_per_second: Rate limit; 0 for none.
     """
-    options = ["--users", str(users), "--seconds", str(seconds), "--calls-per-second", str(calls_per_second)]
+    options = ["--users", str(users), "--latency", str(latency), "--calls-per-second", str(calls_per_second)]
     with (
-        on_cores(ON_THE_OTHER_CORES),
+        on_cores(OTHER_CORES),
         subprocess.Popen(
             [sys.executable, "-m", "bench.page_server", *options],
             stdin=subprocess.PIPE,

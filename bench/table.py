@@ -1,4 +1,4 @@
-"""Figures with their spread, in a table that reads as well on a terminal as in a document."""
+"""Markdown tables of measurements."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def spread(figures: Sequence[float], form: str = ".2f") -> str:
-    """Format the figures of several runs as their median (min to max)."""
-    return f"{median(figures):{form}} ({min(figures):{form}} to {max(figures):{form}})"
+def spread(values: Sequence[float], format_spec: str = ".2f") -> str:
+    """Format measurements as median (min to max)."""
+    return f"{median(values):{format_spec}} ({min(values):{format_spec}} to {max(values):{format_spec}})"
 
 
 def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
