@@ -1,24 +1,24 @@
-# The tap, Meltano and a loader, for a plain user. Written where no container engine was at hand: it has not been built.
+# The tap, Meltano and a loader, run by a non-root user. Linted, but not built yet.
 #
 #     docker build --tag tap-gong-activity .
 #     docker run --rm --init --env-file .env --volume gong-activity:/data tap-gong-activity
 #     docker run --rm --init --env-file .env tap-gong-activity tap-gong-activity --config=ENV --test
 #
-# Credentials come with the environment of each run. State and loaded files are in /data.
+# Pass credentials in the environment of each run. State and loaded files are in /data.
 
-# With a digest (python:3.13-slim@sha256:…), every build starts from the same bytes.
+# Pin a digest (python:3.13-slim@sha256:…) for reproducible builds.
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
 WORKDIR /build
 COPY requirements.lock ./
-# All that is locked, so that each hash is checked; what only developers need stays behind in this stage.
+# Downloads all locked requirements, so that hashes are checked; development requirements stay in this stage.
 RUN pip download --no-cache-dir --no-deps --require-hashes --requirement requirements.lock --dest packages
 COPY LICENSE README.md pyproject.toml ./
 COPY schemas schemas
 COPY tap_gong_activity tap_gong_activity
 RUN pip wheel --no-index --find-links packages --no-deps --wheel-dir packages .
-# pip also compiles bytecode; without it, each run would start by compiling all that it imports.
+# Compiles bytecode; otherwise, each run would compile everything it imports.
 RUN python -m venv /opt/tap \
     && /opt/tap/bin/pip install --no-index --find-links packages --compile tap-gong-activity meltano
 
@@ -27,15 +27,15 @@ COPY --from=build /opt/tap /opt/tap
 ENV PATH=/opt/tap/bin:$PATH
 RUN useradd --uid 10001 --create-home gong \
     && install --directory --owner=gong --group=gong /project /data
-# By number, so that Kubernetes can see that it is not root.
+# Numeric, so that Kubernetes can verify that it isn't root.
 USER 10001:10001
 
 WORKDIR /project
 COPY --chown=10001:10001 meltano.yml ./
 ARG LOADERS=target-jsonl
-# Meltano installs loaders by uv, which compiles bytecode only if told to.
+# Meltano installs loaders with uv, which compiles bytecode only with this variable.
 ENV UV_COMPILE_BYTECODE=1
-# Without a pip_url, Meltano takes the tap that is installed above.
+# Without a pip_url, Meltano uses the tap installed above.
 RUN sed --in-place '/pip_url: -e \.$/d' meltano.yml \
     && meltano install loader ${LOADERS}
 

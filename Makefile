@@ -11,10 +11,10 @@ help: ## Show this list
 
 install: .venv/.installed ## Create .venv with the locked requirements and this checkout
 
-test: lint types ## Run everything: lint, types and all tests
+test: lint types ## Run lint, types and all tests
 	$(BIN)/python -m pytest --numprocesses 2
 
-lint: install ## Check code, layers of imports, workflows, meltano.yml and the Dockerfile
+lint: install ## Lint code, import layers, workflows, meltano.yml and the Dockerfile
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/lint-imports --no-logo
@@ -24,41 +24,41 @@ lint: install ## Check code, layers of imports, workflows, meltano.yml and the D
 	$(BIN)/zizmor --offline --quiet .github $(WORKFLOWS)
 	$(BIN)/hadolint Dockerfile
 
-format: install ## Format the code and mend what can be mended
+format: install ## Format the code and apply fixes
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
 
-types: install ## Check the types
+types: install ## Check types
 	$(BIN)/python -m mypy
 
-bench: install ## Measure speed, memory and pace beside a plain tap and bare scripts; takes half an hour
+bench: install ## Measure speed, memory and pace, compared with a plain tap and bare scripts (half an hour)
 	PYTHONPATH=tests $(BIN)/python -m bench
 
 demo: install ## Load a year of activity from the sandbox into CSV files, twice
 	$(BIN)/python demo/run.py
 
-test-airflow: install examples/airflow/.venv/.locked ## Run the Airflow example, in an Airflow of its own
+test-airflow: install examples/airflow/.venv/.locked ## Test the Airflow example, in a separate environment
 	$(BIN)/python -m pytest examples/airflow/tests
 
-test-dbt: install dbt/.venv/.locked ## Build and test the dbt package on DuckDB and PostgreSQL, in an environment of its own
+test-dbt: install dbt/.venv/.locked ## Test the dbt package on DuckDB and PostgreSQL, in a separate environment
 	$(BIN)/python -m pytest dbt/integration_tests
 
-lock: .venv/.locked ## Write requirements.lock anew after a change in pyproject.toml
+lock: .venv/.locked ## Update requirements.lock after a change in pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --no-config --universal --python-version 3.10 --group dev \
 		--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" $(LOCK_OPTIONS) --output-file requirements.lock pyproject.toml
 
 upgrade: LOCK_OPTIONS := --upgrade
-upgrade: lock ## Write requirements.lock anew with the newest releases allowed
+upgrade: lock ## Upgrade all requirements in requirements.lock
 
-# Meltano's .meltano holds the bookmarks of real runs, and output what they loaded: both are left alone.
+# Keeps .meltano, which has the bookmarks of real runs, and output, which has their data.
 clean: ## Remove .venv, built packages and caches
 	rm -rf .venv examples/airflow/.venv dbt/.venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.meltano -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
-# From nothing each time, so that a requirement that has left the lock leaves the environment as well.
+# Recreates the environment, so that requirements removed from the lock are removed from it too.
 .venv/.locked: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.13")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is required: make PYTHON=python3.13")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	@touch $@
