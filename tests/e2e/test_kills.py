@@ -13,7 +13,6 @@ from gong_sandbox import Clock as SandboxClock
 from gong_sandbox import Fault, Mutation
 from gong_sandbox.effects import Effect
 from support.played_runs import (
-    STREAMS,
     TODAY,
     Run,
     assert_ended_well,
@@ -60,21 +59,12 @@ MAPPED = {
         }
     }
 }
-MODES = ("plain", "mapped", "batches")
-
 ENDING_SIGNALS: dict[signal.Signals | None, int] = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 STATUSES: dict[signal.Signals | None, int] = {signal.SIGKILL: -9, **ENDING_SIGNALS, None: 1}
 """How a process ends by a signal, or without its target."""
 
-KILLS = {"plain": 12, "mapped": 8, "batches": 8}
-"""How many times the tap is killed, for each stream."""
-
-
-@pytest.fixture(scope="module")
-def forker() -> Iterator[TapForker]:
-    """Start processes of the tap."""
-    with TapForker() as started:
-        yield started
+HOW = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None)
+KILLS_OF_EACH_KIND = 2
 
 
 @dataclass
@@ -108,7 +98,6 @@ class Stage:
     settings: dict[str, Any]
     catalog: dict[str, Any]
     uninterrupted: Run
-    kills: int
     _resumed: dict[str, Run] = field(default_factory=dict)
 
     def resumed(self, state: dict[str, Any]) -> Run:
@@ -135,7 +124,17 @@ def keyed_by_stream(rows: Any) -> dict[tuple[str, str, str], Any]:  # noqa: ANN4
     return {(stream, row["user_id"], row["period_start_date"]): row for stream, row in rows}
 
 
-@pytest.fixture(scope="module", params=[(mode, stream) for mode in MODES for stream in STREAMS], ids="-".join)
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("plain", "activity_by_day"),
+        ("mapped", "activity_by_week"),
+        ("batches", "activity_by_month"),
+        ("plain", "activity_by_quarter"),
+        ("batches", "activity_by_year"),
+    ],
+    ids="-".join,
+)
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Serve a stream, to be read plain, through a map, or into BATCH files."""
     mode, stream = request.param
@@ -154,7 +153,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         assert_ended_well(uninterrupted)
         assert len(uninterrupted.states) >= 8
         assert uninterrupted.rows
-        yield Stage(sandbox, trap, settings, catalog, uninterrupted, KILLS[mode])
+        yield Stage(sandbox, trap, settings, catalog, uninterrupted)
 
 
 def _batches(folder: Path) -> dict[str, Any]:
@@ -175,8 +174,7 @@ def test_any_cut_of_the_output_can_be_gone_on_from(stage: Stage) -> None:
 def test_a_kill_at_any_moment_loses_no_row(stage: Stage, forker: TapForker) -> None:
     """By SIGKILL, SIGTERM or SIGINT, or by a target that dies: after any byte read, or as any page is answered."""
     draw = chance("kills", json.dumps(stage.settings))
-    for number in range(stage.kills):
-        how = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None)[number % 4]
+    for how in HOW * KILLS_OF_EACH_KIND:
         killed = _killed(stage, forker, how, draw)
         # Before the tap has begun and after it has ended, a signal ends the process as it would any.
         assert killed.status in (0, STATUSES[how], -(how or 0))
@@ -219,8 +217,7 @@ def _assert_said_what_happened(killed: Run, how: signal.Signals | None) -> None:
         assert how.name in assert_failed(killed, STATUSES[how])
 
 
-@pytest.mark.parametrize("how", ENDING_SIGNALS)
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("how", "unbuffered"), [(signal.SIGTERM, ""), (signal.SIGINT, "1")])
 def test_a_signal_lets_a_line_become_whole_for_a_target_that_reads_late(
     how: signal.Signals, unbuffered: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,8 +256,10 @@ class Noticed(Effect):
         return response
 
 
-@pytest.mark.parametrize("how", ENDING_SIGNALS)
-@pytest.mark.parametrize("fault", ["hang", "status=429,retry_after=500", "status=503,at=1-"])
+@pytest.mark.parametrize(
+    ("how", "fault"),
+    [(signal.SIGTERM, "hang"), (signal.SIGINT, "status=429,retry_after=500"), (signal.SIGHUP, "status=503,at=1-")],
+)
 def test_a_signal_ends_whatever_the_tap_waits_for(how: signal.Signals, fault: str, forker: TapForker) -> None:
     """An answer, a Retry-After or a backoff; the STATE before it stands."""
     asked = threading.Event()

@@ -16,22 +16,9 @@ from support.played_runs import NOON, Run, assert_ended_well, assert_failed, com
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEYLESS: dict[str, Any] = {"access_key": None, "access_key_secret": None, "start_date": "2025-01-01"}
+    from support.tap_processes import TapForker
 
-KILLED_TAP = """
-import os, sys, time
-from tap_gong_activity.__main__ import main
-from tap_gong_activity.gong import oauth
-step, number = sys.argv.pop(1), int(sys.argv.pop(1))
-owner = oauth.TokenFile if hasattr(oauth.TokenFile, step) else oauth.OAuthCredentials
-original = getattr(owner, step)
-def killed(*arguments):
-    os.kill(os.getpid(), number)
-    time.sleep(0.3)
-    return original(*arguments)
-setattr(owner, step, killed)
-main()
-"""
+KEYLESS: dict[str, Any] = {"access_key": None, "access_key_secret": None, "start_date": "2025-01-01"}
 
 STEPS = {
     "prove_room": [200],  # before the request, and before anything has been written
@@ -107,26 +94,26 @@ def test_two_runs_at_once_share_one_file(tmp_path: Path) -> None:
     assert set(refreshes(sandbox)) == {200}
 
 
-def killed_run(sandbox: Sandbox, folder: Path, step: str, number: signal.Signals, **settings: Any) -> tuple[Run, Run]:  # noqa: ANN401 - those of the tap
+def killed_run(
+    forker: TapForker,
+    sandbox: Sandbox,
+    folder: Path,
+    signal_before: tuple[str, signal.Signals],
+    **settings: Any,  # noqa: ANN401 - those of the tap
+) -> tuple[Run, Run]:
     """Run the tap with a signal right before a step of its refresh, and then again."""
-    path = token_file(sandbox, folder)
-    config = folder / "config.json"
-    given = {**KEYLESS, "request_timeout": 60, "oauth_token_file": path, **settings}
-    config.write_text(json.dumps(settings_for(sandbox, **given)))
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_TAP, step, str(int(number)), "--config", str(config)],
-        check=False,
-        capture_output=True,
-        timeout=60,
-    )
-    return Run(killed.returncode, killed.stdout, killed.stderr.decode()), run(sandbox, **given)
+    settings = {**KEYLESS, "request_timeout": 60, "oauth_token_file": token_file(sandbox, folder), **settings}
+    killed = forker.start(sandbox, signal_before=signal_before, **settings).end()
+    return killed, run(sandbox, **settings)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_sigkill_loses_the_token_only_between_the_response_and_the_disk(step: str, tmp_path: Path) -> None:
+def test_a_sigkill_loses_the_token_only_between_the_response_and_the_disk(
+    step: str, forker: TapForker, tmp_path: Path
+) -> None:
     """As no client can prevent; then the next run says what to do."""
     with gong() as sandbox:
-        killed, again = killed_run(sandbox, tmp_path, step, signal.SIGKILL)
+        killed, again = killed_run(forker, sandbox, tmp_path, (step, signal.SIGKILL))
     assert killed.status == -signal.SIGKILL
     assert refreshes(sandbox) == STEPS[step]
     if refreshes(sandbox)[-1] == 200:
@@ -136,31 +123,30 @@ def test_a_sigkill_loses_the_token_only_between_the_response_and_the_disk(step: 
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("periods_per_window", [90, 5], ids=["one window", "many windows"])
+@pytest.mark.parametrize(
+    ("number", "status", "periods_per_window"),
+    [(signal.SIGTERM, 143, 90), (signal.SIGINT, 130, 5)],
+    ids=["one window", "many windows"],
+)
 def test_a_signal_never_loses_the_token(
-    step: str, number: signal.Signals, status: int, periods_per_window: int, tmp_path: Path
+    step: str, number: signal.Signals, status: int, periods_per_window: int, forker: TapForker, tmp_path: Path
 ) -> None:
     """Whichever thread refreshes it, and on any Python."""
     with gong() as sandbox:
-        killed, again = killed_run(sandbox, tmp_path, step, number, periods_per_window=periods_per_window)
+        killed, again = killed_run(forker, sandbox, tmp_path, (step, number), periods_per_window=periods_per_window)
     assert number.name in assert_failed(killed, status)
     assert_ended_well(again)
     assert refreshes(sandbox) == [200]
 
 
-def test_a_signal_waits_for_a_token_endpoint_for_request_timeout_at_most(tmp_path: Path) -> None:
+def test_a_signal_waits_for_a_token_endpoint_for_request_timeout_at_most(forker: TapForker, tmp_path: Path) -> None:
     """Also where it never responds; the token may have been spent by then."""
+    settings = {**KEYLESS, "request_timeout": 1}
     with gong(faults=["hang,on=token"]) as sandbox:
-        path, config = token_file(sandbox, tmp_path), tmp_path / "config.json"
-        config.write_text(
-            json.dumps(settings_for(sandbox, **{**KEYLESS, "oauth_token_file": path, "request_timeout": 2}))
-        )
-        command = [sys.executable, "-m", "tap_gong_activity", "--config", str(config)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as tap:
-            while not refreshes(sandbox) and tap.poll() is None:
-                time.sleep(0.01)
-            tap.terminate()
-            began = time.monotonic()
-            assert tap.wait(30) == 143
+        tap = forker.start(sandbox, oauth_token_file=token_file(sandbox, tmp_path), **settings)
+        while not refreshes(sandbox):
+            time.sleep(0.01)
+        tap.send(signal.SIGTERM)
+        began = time.monotonic()
+        assert tap.end().status == 143
     assert time.monotonic() - began < 10

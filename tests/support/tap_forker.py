@@ -1,8 +1,9 @@
 """Forks one tap after another, each a process as if its command had been called, without its start-up of half a second.
 
-Reads a line of JSON for each: `arguments`, `environment`, the paths of `stdout` and `stderr`, and `last_write`, the
-seconds that a signal leaves for the lines that are being written. Writes a line with the
-process's number, and one with its exit status (negative for a signal) and its largest memory in kilobytes.
+Reads a line of JSON for each: `arguments`, `environment`, the paths of `stdout` and `stderr`, `last_write`, the
+seconds that a signal leaves for the lines that are being written, and `signal_before`, a step of a token refresh with
+the signal that comes right before it, or null. Writes a line with the process's number, and one with its exit status
+(negative for a signal) and its largest memory in kilobytes.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import gc
 import json
 import os
 import sys
+import time
 from typing import Any, NoReturn
 
 from tap_gong_activity import cli
 from tap_gong_activity.base import signals
 from tap_gong_activity.ending import run_to_the_end
+from tap_gong_activity.gong import oauth
 from tap_gong_activity.singer import writer
 
 
@@ -52,8 +55,24 @@ def become_the_tap(order: dict[str, Any]) -> NoReturn:
     os.environ.update(order["environment"])
     sys.argv = ["tap-gong-activity", *order["arguments"]]
     writer.MAX_LAST_WRITE_SECONDS = order["last_write"]
+    if order["signal_before"]:
+        signal_before(*order["signal_before"])
     signals.install()
     run_to_the_end(cli.CommandLine.cli)
+
+
+def signal_before(step: str, number: int) -> None:
+    """Have the process signal itself right before a step of a token refresh."""
+    owner: Any = oauth.TokenFile if hasattr(oauth.TokenFile, step) else oauth.OAuthCredentials
+    original = getattr(owner, step)
+
+    def signaled(*arguments: object) -> object:
+        os.kill(os.getpid(), number)
+        # A main thread that didn't wait for this step would end the process meanwhile.
+        time.sleep(0.1)
+        return original(*arguments)
+
+    setattr(owner, step, signaled)
 
 
 if __name__ == "__main__":

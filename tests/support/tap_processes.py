@@ -126,9 +126,14 @@ class TapForker:
         state: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
         last_write: float = 5.0,
+        signal_before: tuple[str, signal.Signals] | None = None,
         **settings: Any,  # noqa: ANN401 - those of the tap
     ) -> TapProcess:
         """Start a tap on a sandbox."""
+        if self._running is not None:
+            # A failed test has left it.
+            os.kill(self._running, signal.SIGKILL)
+            self.await_end()
         self._started += 1
         folder = Path(self._folder.name) / str(self._started)
         folder.mkdir()
@@ -141,6 +146,7 @@ class TapForker:
             "stdout": str(folder / "stdout"),
             "stderr": str(folder / "stderr"),
             "last_write": last_write,
+            "signal_before": signal_before,
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
