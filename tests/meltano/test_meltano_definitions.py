@@ -190,19 +190,12 @@ def test_hub_definition_has_the_hubs_form() -> None:
     assert HUB["description"] == ABOUT["description"].removeprefix("Singer tap for ").removesuffix(".")
 
 
-@pytest.mark.parametrize(
-    ("plugin", "name", "added"),
-    [
-        ("tap-gong-activity", "company_timezone", ["    config:", "      company_timezone: value"]),
-        ("target-postgres", "host", ["      host: value"]),
-    ],
-)
-def test_meltano_config_set_changes_nothing_else(tmp_path: Path, plugin: str, name: str, added: list[str]) -> None:
+def test_meltano_config_set_changes_nothing_else(tmp_path: Path) -> None:
     """The file is in Meltano's own order, so that setting a value adds the value and rewrites no other line."""
     project = MeltanoProject.clone(tmp_path, {})
-    assert project.meltano("config", "set", plugin, name, "value").returncode == 0
+    assert project.meltano("config", "set", "tap-gong-activity", "company_timezone", "value").returncode == 0
 
     before = (ROOT / "meltano.yml").read_text(encoding="utf-8").splitlines()
     after = (tmp_path / "meltano.yml").read_text(encoding="utf-8").splitlines()
     changes = [line for line in difflib.ndiff(before, after) if not line.startswith("  ")]
-    assert changes == [f"+ {line}" for line in added]
+    assert changes == ["+     config:", "+       company_timezone: value"]
