@@ -90,8 +90,10 @@ class UserRowReader:
         )
 
     def _created_at(self, text: str | None) -> str | None:
-        instant = read_instant(text) if text else None
-        if text and instant is None:
+        if not text:
+            return None
+        instant = read_instant(text)
+        if instant is None:
             self._warn(
                 "instant", f"Gong's created {self._redact(text)[:40]!r} isn't a valid time, so its instant stays null."
             )

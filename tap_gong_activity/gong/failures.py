@@ -89,12 +89,12 @@ def describe(
     """Say what a response was: its status, `problem` or Gong's errors, and its request ID."""
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
     message = f"Gong returned {status} {phrase}".rstrip()
-    trace_id, request_id = headers.get("x-traceid"), envelope.request_id if envelope else None
     if problem:
         message += f", but the response {problem}"
     elif envelope:
         errors = redact("; ".join(envelope.errors or ()) or "no reason given", secrets)
         message += f", saying {errors!r}"
-    if envelope and (request_id := request_id or trace_id):
-        return f"{message} (requestId {redact(request_id, secrets)})"
+    if envelope and envelope.request_id:
+        return f"{message} (requestId {redact(envelope.request_id, secrets)})"
+    trace_id = headers.get("x-traceid")
     return f"{message} (x-traceid {redact(trace_id, secrets)})" if trace_id else message

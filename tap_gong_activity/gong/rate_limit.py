@@ -88,7 +88,7 @@ class RateLimiter:
         """
         with self._lock:
             now = self._clock.monotonic()
-            if getattr(self._thread, "sent", now) >= self._widened:
+            if self._thread.sent >= self._widened:
                 self._widened = now
                 self._spacing = min(self._spacing * WIDENING, self._narrowest * MAX_WIDENING)
         self.pause(seconds)

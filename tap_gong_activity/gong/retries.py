@@ -152,8 +152,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         now: The instant that a date is measured against if there's no `Date`.
     """
     now = _http_date(headers.get("Date", "")) or now
-    # Commas separate, but for the one behind a date's weekday.
-    parts = re.split("(?<!Mon|Tue|Wed|Thu|Fri|Sat|Sun|day),", headers.get("Retry-After", "")[:MAX_HEADER_LENGTH])
+    # A date's only comma follows its weekday, without which it can be parsed as well.
+    parts = headers.get("Retry-After", "")[:MAX_HEADER_LENGTH].split(",")
     waits = [seconds for part in parts if 0 < (seconds := _seconds(part.strip(), now)) <= MAX_RETRY_AFTER]
     return max(waits, default=None)
 

@@ -102,6 +102,6 @@ def _date(stream: str, entry: dict[str, Any], name: str) -> date | None:
 def _checked(value: object, kind: type[T], name: str) -> T:
     if isinstance(value, kind):
         return value
-    wanted = "object" if kind is dict else "array"
-    message = f"{name} must be a JSON {wanted}, not {redact(repr(value))[:60]}: correct the state, or run without it."
+    expected = "object" if kind is dict else "array"
+    message = f"{name} must be a JSON {expected}, not {redact(repr(value))[:60]}: correct the state, or run without it."
     raise StateError(message)

@@ -137,7 +137,7 @@ def asking(
     }
     with Sandbox(**{**defaults, **options}) as sandbox:
         settings = settings_of(**{"api_url": sandbox.url, "requests_per_second": UNPACED, **(given or {})})
-        tally, log, warnings = Tally(), list[str](), dict[str, str]()
+        tally, log, warnings = Tally(clock.hand.seconds), list[str](), dict[str, str]()
         retries = retries_of(settings, clock=clock, tally=tally, log=log.append)
         client = GongClient(
             client_options(settings),

@@ -12,7 +12,7 @@ from support.calendars import ONE_DAY, is_boundary, period_of
 from support.properties import MANY, SOME
 
 from tap_gong_activity.extract.periods import Grain
-from tap_gong_activity.extract.windows import Window, company_today, cut_into_windows
+from tap_gong_activity.extract.windows import Window, company_today, cut_into_windows, newest_period
 
 GRAINS = st.sampled_from(Grain)
 DAYS = st.dates(date(2015, 1, 1), date(2030, 12, 31))
@@ -86,6 +86,16 @@ def test_the_open_window_is_one_period_that_ends_early() -> None:
     window = Window(Grain.MONTH, date(2025, 3, 1), date(2025, 3, 12), is_complete=False)
     assert window.periods() == {date(2025, 3, 1): date(2025, 3, 12)}
     assert str(window) == "2025-03-01 to 2025-03-12"
+
+
+@pytest.mark.parametrize(
+    ("grain", "start", "end"),
+    [(Grain.DAY, "2025-03-09", "2025-03-10"), (Grain.WEEK, "2025-03-03", "2025-03-10")],
+)
+def test_the_newest_period_has_ended_before_today(grain: Grain, start: str, end: str) -> None:
+    """Also on the first day of the next."""
+    newest = Window(grain, date.fromisoformat(start), date.fromisoformat(end))
+    assert newest_period(grain, date(2025, 3, 10)) == newest
 
 
 # Today

@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from gong_sandbox import Fault, Status
+from gong_sandbox import Fault, Mutation, Status
 from support.given_settings import ACCESS_KEY, ACCESS_KEY_SECRET
 from support.raw_server import answering
 from support.sandbox_asking import LARGEST_ANSWER, asking
 
 from tap_gong_activity.base.cancellation import Cancellation, CancelledError
 from tap_gong_activity.base.errors import GongError, MissingScopeError, UnexpectedResponseError
+from tap_gong_activity.base.stats import Wait
 from tap_gong_activity.gong.auth import bearer_credentials
 from tap_gong_activity.gong.failures import NothingFoundError
 
@@ -174,7 +175,7 @@ def test_the_longest_timeout_is_no_trouble() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "expected"),
     [
         ("status=400,error=filter is wrong", "Gong returned 400 Bad Request, saying 'filter is wrong' (requestId "),
         ("status=405,envelope=no", "Gong returned 405 Method Not Allowed"),
@@ -185,24 +186,21 @@ def test_the_longest_timeout_is_no_trouble() -> None:
         ("status=401", "check the access key and its secret, or the token"),
         ("status=403", "trusted IP addresses"),
         ("status=404,envelope=no", "check api_url"),
-        ("status=301", "api_url"),
-        ("status=302", "api_url"),
-        ("status=303", "api_url"),
-        ("status=307", "api_url"),
-        ("status=308", "api_url"),
+        ("status=300", "redirects aren't followed, so set api_url"),
+        ("status=399", "redirects aren't followed, so set api_url"),
     ],
 )
-def test_it_is_told_at_once(fault: str, told: str) -> None:
-    """After a single request, as another would be answered the same."""
+def test_a_refusal_is_not_retried(fault: str, expected: str) -> None:
+    """Another request would get the same response."""
     with asking(fault) as found:
-        assert told in found.failure()
+        assert expected in found.failure()
         assert len(found.requests) == 1
         assert found.clock.waits == []
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [302, 307])
 def test_a_redirect_is_not_followed(status: int) -> None:
-    """Not even on the same host, as the next one might get the credentials."""
+    """The next host might get the credentials."""
     with asking() as elsewhere, asking(f"status={status},location={elsewhere.sandbox.url}/") as found:
         assert "redirects aren't followed" in found.failure()
         assert (len(found.requests), len(elsewhere.requests)) == (1, 0)
@@ -289,6 +287,16 @@ def test_the_wait_is_as_long_as_gong_says(retry_after: str, wait: float) -> None
         assert found.log[0].endswith(f"; retrying in {wait:.1f} s")
 
 
+def test_a_date_to_retry_after_needs_no_date_of_the_response() -> None:
+    """It's measured against the tap's clock then."""
+    with (
+        answering("503 Oops", b"", Retry_After="Wed, 12 Mar 2025 20:01:30 GMT") as url,
+        asking(given={"api_url": url, "max_retries": 1}) as found,
+    ):
+        found.failure()
+        assert found.clock.waits == [90]
+
+
 def test_a_429_that_names_no_wait_is_backed_off_from() -> None:
     """For half a second at least, and as often as it takes, as it doesn't count as a retry."""
     with asking("status=429,at=1-5", given={"max_retries": 0}) as found:
@@ -366,6 +374,21 @@ def test_the_pace_keeps_gongs_limit() -> None:
         assert found.statuses == [200] * 20
 
 
+def test_the_tally_knows_whether_the_run_waits_for_the_rate_limit_or_for_gong() -> None:
+    """The pace and a 429 are the rate limit's; a slow response and any other retry are Gong's."""
+    with asking(given={"requests_per_second": 0.1}) as found, found.tally.waiting(Wait.PAGE):
+        found.sandbox.inject(Fault(Mutation(lambda _: found.clock.pass_by(4))))
+        found.ask()
+        assert (found.tally.seconds_for_limit, found.tally.seconds_for_gong) == (0, 4)
+        found.ask()
+        assert found.tally.seconds_for_limit == pytest.approx(6.5)
+        assert found.tally.seconds_for_gong == 8
+    for status, waits in ((429, (30, 0)), (503, (0, 30))):
+        with asking(f"status={status},retry_after=30,at=1") as found, found.tally.waiting(Wait.PAGE):
+            found.ask()
+            assert (found.tally.seconds_for_limit, found.tally.seconds_for_gong) == waits
+
+
 # Requests that are not made
 
 
@@ -407,11 +430,19 @@ def test_no_message_repeats_a_secret_or_an_address(monkeypatch: pytest.MonkeyPat
             assert "\n" not in found.failure()
 
 
-def test_a_trace_id_stands_in_for_an_envelope() -> None:
-    """Gong's support can look it up as well as a request id."""
-    trace = "4al018gzaztcr8nbukw"
-    with answering("500 Oops", b"<html>", x_traceid=trace) as url, asking(given={"api_url": url}) as found:
-        assert f"Gong returned 500 Internal Server Error (x-traceid {trace})" in found.failure()
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"requestId": "4al", "errors": ["one", "two"]}', ", saying 'one; two' (requestId 4al)"),
+        (b'{"requestId": "4al"}', ", saying 'no reason given' (requestId 4al)"),
+        (b'{"errors": ["one"]}', ", saying 'one' (x-traceid 8nb)"),
+        (b"<html>", " (x-traceid 8nb)"),
+    ],
+)
+def test_a_message_has_gongs_errors_and_an_id_for_gongs_support(body: bytes, expected: str) -> None:
+    """The trace ID stands in for a request ID that's missing."""
+    with answering("400 Oops", body, x_traceid="8nb") as url, asking(given={"api_url": url}) as found:
+        assert found.failure() == f"Gong returned 400 Bad Request{expected}"
 
 
 def test_a_missing_scope_is_an_error_of_its_own() -> None:

@@ -287,6 +287,24 @@ def test_the_token_endpoint_is_tried_again(path: Path, fault: str) -> None:
         assert read(path)["refresh_token"] == found.sandbox.tokens.refresh_token
 
 
+def test_a_429_of_the_token_endpoint_does_not_count_as_a_retry(path: Path) -> None:
+    """Its Retry-After is honored."""
+    with asking_with(path, "status=429,retry_after=30,on=token,at=1-2", given={"max_retries": 0}) as found:
+        assert found.ask().body
+        assert found.clock.waits == [30, 30]
+
+
+def test_a_truncated_error_of_the_token_endpoint_is_retried(path: Path) -> None:
+    """Its meaning depends on the whole of it; a 429 still doesn't count as a retry."""
+    write(path)
+    with answering("400 Bad Request", b'{"error": "inv', Content_Length="99") as url:
+        assert refusal(credentials_of(path, url, max_retries=1)) == (
+            f"The OAuth token endpoint {url} answered 400, but its response was truncated; giving up after 2 attempts"
+        )
+    with answering("429 Too Many Requests", b"{", Content_Length="99") as url:
+        assert "has refused this request for" in refusal(credentials_of(path, url, max_retries=0))
+
+
 @pytest.mark.parametrize("fault", ["close", "reset"])
 def test_an_answer_that_is_lost_takes_its_token_with_it(path: Path, fault: str) -> None:
     """It is asked for again, as it may not have been used; where it has, the user is told what to do."""
@@ -349,13 +367,23 @@ def test_the_end_of_the_run_ends_the_wait_for_another_runs_refresh(path: Path) -
         assert refreshes(sandbox) == []
 
 
-def test_a_wrong_client_secret_is_told(path: Path) -> None:
-    """It is named, not repeated."""
+def test_the_message_names_a_wrong_client_secret(path: Path) -> None:
+    """It doesn't repeat its value."""
     with serving(path) as sandbox:
         write(path, sandbox, client_secret="hunter2")
         text = refusal(credentials_of(path, sandbox.url))
         assert "401 (invalid_client): check client_id and client_secret" in text
         assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("401 Unauthorized", None), ("401 Unauthorized", 7), ("400 Bad Request", "invalid_client")]
+)
+def test_either_a_401_or_invalid_client_means_wrong_client_credentials(path: Path, status: str, error: object) -> None:
+    """OAuth allows both statuses, and the error can be missing."""
+    write(path)
+    with answering(status, json.dumps({"error": error}).encode()) as url:
+        assert ": check client_id and client_secret in " in refusal(credentials_of(path, url))
 
 
 @pytest.mark.parametrize("fault", ["status=302", "status=307", "html", "status=404,envelope=no"])
@@ -404,7 +432,17 @@ def test_a_refresh_token_is_stored_although_the_access_token_is_unusable(
         b'"odd": "\xff\xfe"',
         b"odd: nothing that JSON allows",
     ],
-    ids=lambda around: repr(around[:30]),
+    ids=[
+        "lifetime in words",
+        "infinite lifetime",
+        "lifetime that is no number",
+        "other types",
+        "invalid URL",
+        "deep nesting",
+        "long number",
+        "invalid UTF-8",
+        "invalid JSON",
+    ],
 )
 def test_whatever_is_odd_around_the_tokens_is_ignored(path: Path, around: bytes) -> None:
     """The old refresh token is gone, so nothing may keep the new one from the disk."""

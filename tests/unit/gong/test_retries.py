@@ -1,4 +1,4 @@
-"""Trying again: how often, and after which waits."""
+"""Retries: how many, and after which waits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Attempt:
-    """Fails a number of times, then gives its number."""
+    """Fails a number of times, then returns its number."""
 
     def __init__(self, failures: float = float("inf"), **options: Any) -> None:  # noqa: ANN401 (those of RetryableError)
         self.calls = 0
@@ -41,7 +41,7 @@ class Attempt:
 
 
 def failing_with(*statuses: int) -> Callable[[], str]:
-    """An attempt that fails with these statuses, one after another, and then succeeds."""
+    """Return an attempt that fails with each of these statuses, and then succeeds."""
     failures = [RetryableError("Failure", status) for status in statuses]
 
     def attempt() -> str:
@@ -53,13 +53,13 @@ def failing_with(*statuses: int) -> Callable[[], str]:
 
 
 def retrying(clock: FakeClock, **given_settings: Any) -> tuple[Retries, Tally, list[str]]:  # noqa: ANN401 (settings)
-    """Retries with these settings, and what they count and log."""
+    """Return retries with these settings, their counts and their log."""
     tally, log = Tally(), list[str]()
     return retries_of(settings_of(**given_settings), clock=clock, tally=tally, log=log.append), tally, log
 
 
-def test_what_helps_at_once_is_not_tried_again() -> None:
-    """Nobody waits."""
+def test_a_success_is_not_retried() -> None:
+    """The result is returned at once."""
     clock, attempt = FakeClock(), Attempt(0)
     retries, tally, log = retrying(clock)
     assert retries.call(attempt) == 1
@@ -67,8 +67,8 @@ def test_what_helps_at_once_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize("max_retries", [0, 1, 2, 8])
-def test_there_are_as_many_tries_as_the_setting_says(max_retries: int) -> None:
-    """One more than retries; the last failure is told, with how often."""
+def test_there_are_as_many_attempts_as_the_setting_says(max_retries: int) -> None:
+    """One more than retries; the error names the last failure and the number of attempts."""
     attempt = Attempt(status=503)
     retries, tally, log = retrying(FakeClock(), max_retries=max_retries)
     with pytest.raises(GongError, match=f"^Failure {max_retries + 1}; giving up after ") as caught:
@@ -81,14 +81,14 @@ def test_there_are_as_many_tries_as_the_setting_says(max_retries: int) -> None:
 
 
 @pytest.mark.parametrize("max_retries", [1, 8])
-def test_the_last_try_may_help(max_retries: int) -> None:
-    """Its result is given."""
+def test_the_last_attempt_can_succeed(max_retries: int) -> None:
+    """Its result is returned."""
     retries, _, _ = retrying(FakeClock(), max_retries=max_retries)
     assert retries.call(Attempt(max_retries)) == max_retries + 1
 
 
 def test_waits_double_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the jitter, of which these are the longest."""
+    """The waits without jitter, which can only shorten them."""
     monkeypatch.setattr("random.uniform", lambda _least, most: most)
     clock = FakeClock()
     retries, _, log = retrying(clock, max_retries=9)
@@ -101,7 +101,7 @@ def test_waits_double_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
 @FEW
 @given(max_retry_wait=st.floats(0, 100), max_retries=st.integers(0, 12))
 def test_waits_have_full_jitter_below_max_retry_wait(max_retry_wait: float, max_retries: int) -> None:
-    """None is longer than the setting, nor than the doubling."""
+    """No wait exceeds the setting or the exponential backoff."""
     clock = FakeClock()
     retries, _, _ = retrying(clock, max_retries=max_retries, max_retry_wait=max_retry_wait)
     with pytest.raises(GongError):
@@ -111,7 +111,7 @@ def test_waits_have_full_jitter_below_max_retry_wait(max_retry_wait: float, max_
 
 
 def test_waits_differ() -> None:
-    """So that threads and runs that failed together do not come back together."""
+    """Threads and runs that failed together don't retry together."""
     clock = FakeClock()
     retries, _, _ = retrying(clock, max_retries=40)
     with pytest.raises(GongError):
@@ -120,7 +120,7 @@ def test_waits_differ() -> None:
 
 
 def test_a_429_does_not_count_as_a_retry() -> None:
-    """It's waited for; whatever else fails in between is counted."""
+    """Other failures in between do."""
     clock, attempt = FakeClock(), failing_with(429, 429, 503, 429, 503, 429, 429)
 
     retries, tally, log = retrying(clock, max_retries=2)
@@ -129,8 +129,8 @@ def test_a_429_does_not_count_as_a_retry() -> None:
     assert [line.endswith(" of 3)") for line in log] == [False, False, True, False, True, False, False]
 
 
-def test_a_429_backs_off_by_half_at_least() -> None:
-    """As it isn't a matter of luck; another kind of answer starts the row anew."""
+def test_a_429_waits_at_least_half_of_the_backoff() -> None:
+    """Any other response in between resets the backoff."""
     clock, attempt = FakeClock(), failing_with(429, 429, 429, 503, 429)
 
     retrying(clock)[0].call(attempt)
@@ -139,21 +139,21 @@ def test_a_429_backs_off_by_half_at_least() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize(("asked", "waits"), [(7.0, [7, 7, 7, 8]), (0.1, [1, 2, 4, 8]), (None, [1, 2, 4, 8])])
+@pytest.mark.parametrize(("seconds", "waits"), [(7.0, [7, 7, 7, 8]), (None, [1, 2, 4, 8])])
 def test_the_longer_of_backoff_and_retry_after_is_waited(
-    status: int, asked: float | None, waits: list[float], monkeypatch: pytest.MonkeyPatch
+    status: int, seconds: float | None, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever status asks."""
+    """A Retry-After counts with any status."""
     monkeypatch.setattr("random.uniform", lambda _least, most: most)
     clock = FakeClock()
     retries, _, _ = retrying(clock)
-    assert retries.call(Attempt(4, status=status, retry_after=asked)) == 5
+    assert retries.call(Attempt(4, status=status, retry_after=seconds)) == 5
     assert clock.waits == waits
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_longer_wait_than_the_setting_ends_the_run(status: int) -> None:
-    """At once, with the wait and the time until when."""
+    """The error names the wait and when it would end."""
     retries, _, log = retrying(FakeClock(), max_retry_wait=600)
     with pytest.raises(
         FatalError, match="asking to wait 7,200 s, until 2025-03-12 22:00 UTC, which is longer"
@@ -166,11 +166,13 @@ def test_a_longer_wait_than_the_setting_ends_the_run(status: int) -> None:
 @pytest.mark.parametrize("max_retry_wait", [0, 5, 600])
 @pytest.mark.parametrize("retry_after", [None, 1.0])
 def test_429_in_a_row_ends_the_run_after_max_retry_wait(max_retry_wait: int, retry_after: float | None) -> None:
-    """Named in the message, after not much longer than that."""
-    clock = FakeClock()
+    """The error names the setting; even with 0 the request is retried once."""
+    clock, attempt = FakeClock(), Attempt(status=429, retry_after=retry_after and min(retry_after, max_retry_wait))
     retries, _, _ = retrying(clock, max_retry_wait=max_retry_wait, max_retries=0)
-    with pytest.raises(FatalError, match=rf"max_retry_wait \({max_retry_wait} s\)"):
-        retries.call(Attempt(status=429, retry_after=retry_after and min(retry_after, max_retry_wait)))
+    with pytest.raises(FatalError, match=rf"max_retry_wait \({max_retry_wait} s\)") as caught:
+        retries.call(attempt)
+    assert caught.value.status == 429
+    assert attempt.calls >= 2
     assert max_retry_wait <= sum(clock.waits) <= max_retry_wait + 60
 
 
@@ -182,27 +184,29 @@ NOW = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
     [
         ("5", None, 5),
         (" 5 ", None, 5),
-        ("2.5", None, 2.5),
+        ("0.5", None, 0.5),
         ("2, 3", None, 3),
         ("30,2", None, 30),
         ("soon, 2", None, 2),
         ("2, 1773345600", None, 2),
         ("Wed, 12 Mar 2025 20:01:30 GMT", None, 90),
         ("Wed, 12 Mar 2025 20:01:30 -0000", None, 90),
+        ("Wed, 12 Mar 2025 21:01:30 +0100", None, 90),
         ("Wednesday, 12-Mar-25 20:01:30 GMT", None, 90),
         ("Wed Mar 12 20:01:30 2025", None, 90),
         ("Wed, 12 Mar 2025 20:01:30 GMT, Wed, 12 Mar 2025 20:02:00 GMT", None, 120),
         ("5, Wed, 12 Mar 2025 20:01:30 GMT", None, 90),
+        ("31622400", None, 31_622_400),
         # Measured against the response's own clock, which may be hours ahead or behind.
         ("Wed, 12 Mar 2025 22:00:02 GMT", "Wed, 12 Mar 2025 22:00:00 GMT", 2),
         ("Wed, 12 Mar 2025 18:00:02 GMT", "Wed, 12 Mar 2025 18:00:00 GMT", 2),
         ("Wed, 12 Mar 2025 20:01:30 GMT", "yesterday", 90),
-        # What asks for nothing.
+        # Not a wait.
         ("", None, None),
         ("0", None, None),
         ("-5", None, None),
         ("Wed, 12 Mar 2025 19:59:00 GMT", None, None),
-        ("1773345600", None, None),
+        ("31622401", None, None),
         ("1773345600000", None, None),
         ("Wed, 12 Mar 2027 20:00:00 GMT", None, None),
         ("nan", None, None),
@@ -220,18 +224,18 @@ NOW = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
     ],
 )
 def test_a_retry_after_is_a_number_a_date_or_a_list(value: str, date: str | None, seconds: float | None) -> None:
-    """Anything else, the past and what is over a year away ask for nothing."""
+    """Anything else is ignored, and so are the past and what is over a year away."""
     headers = CaseInsensitiveDict({"retry-after": value, **({"date": date} if date else {})})
     assert retry_after(headers, NOW) == seconds
 
 
-def test_no_retry_after_asks_for_nothing() -> None:
-    """The usual case."""
+def test_most_responses_have_no_retry_after() -> None:
+    """None means that there's no wait to honor."""
     assert retry_after({}, NOW) is None
 
 
-def test_nothing_else_is_tried_again() -> None:
-    """A refusal, a bug and the end of the run come through as they are."""
+def test_other_errors_are_not_retried() -> None:
+    """A refusal, a bug and the end of the run are raised unchanged."""
     for error in (GongError("Refused", 400), ValueError("A bug"), CancelledError()):
         calls: list[int] = []
 
@@ -246,8 +250,8 @@ def test_nothing_else_is_tried_again() -> None:
         assert calls == [1]
 
 
-def test_the_end_of_the_run_ends_the_waits() -> None:
-    """There is no further try."""
+def test_the_end_of_the_run_ends_the_wait() -> None:
+    """There's no further attempt."""
     clock, attempt = FakeClock(), Attempt()
     clock.on_wait = lambda _: clock.stop()
     retries, _, _ = retrying(clock)
@@ -256,8 +260,8 @@ def test_the_end_of_the_run_ends_the_waits() -> None:
     assert attempt.calls == 1
 
 
-def test_no_wait_goes_past_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing could end it."""
+def test_every_wait_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It's the clock's, and not `time.sleep`, which nothing interrupts."""
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     retries, _, _ = retrying(FakeClock())

@@ -345,6 +345,33 @@ def test_a_proxy_that_refuses_the_sign_in_is_named(scheme: str, monkeypatch: pyt
     assert message.startswith(f"FatalError: The proxy {url} refuses the sign-in (407")
 
 
+def test_a_proxy_that_cannot_connect_is_named_with_its_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another attempt may succeed."""
+
+    def refuse(connection: socket.socket, _over: threading.Event) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(refuse) as url:
+        monkeypatch.setenv("https_proxy", url)
+        assert failure("https://gong.test") == (
+            f"RetryableError: Connection to https://gong.test through the proxy {url} failed "
+            "(Tunnel connection failed: 502 Bad Gateway)"
+        )
+
+
+def test_a_connection_that_is_closed_without_a_response_is_named_by_its_error() -> None:
+    """The operating system has no words for it."""
+
+    def close(connection: socket.socket, _over: threading.Event) -> None:
+        # What is left unread would reset the connection.
+        while not connection.recv(65_536).endswith(b"{}"):
+            pass
+
+    with serving(close) as url:
+        assert failure(url) == f"RetryableError: Connection to {url} failed (RemoteDisconnected)"
+
+
 @pytest.mark.parametrize(
     "proxy",
     ["http://:8080", "http://", "http://u:p@", "ftp://proxy:21", "socks9://hunter2", "http://[::1", "http://p:x"],
@@ -376,6 +403,20 @@ def test_a_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"gong.test" in received[1]
     assert received[2].startswith(b"GET / HTTP/1.1")
     assert sent == ["sent"]
+
+
+def test_a_socks_proxy_that_refuses_the_sign_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails like an HTTP proxy's 407."""
+
+    def refuse(connection: socket.socket, _over: threading.Event) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"\x05\xff")
+
+    with serving(refuse) as url:
+        monkeypatch.setenv("http_proxy", url.replace("http", "socks5"))
+        assert failure("http://gong.test").startswith(
+            f"FatalError: The proxy {url.replace('http', 'socks5')} refuses the sign-in (407"
+        )
 
 
 def test_a_socks_proxy_without_its_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,31 +89,37 @@ def test_an_entry_that_is_not_a_date_is_refused(entry: str, value: object) -> No
     assert len(text) < 300
 
 
+@pytest.mark.parametrize("wrapper", ["value", "singer_state", "completed"])
+def test_a_wrapped_state_is_refused(wrapper: str) -> None:
+    """As an empty state it would have everything read again; bookmarks at the top level make it a state."""
+    state: dict[str, Any] = {"bookmarks": {}}
+    assert refusal({wrapper: state}).startswith(f"The state is wrapped in '{wrapper}': ")
+    check_state({wrapper: state, **state}, NAMES)
+
+
 @pytest.mark.parametrize(
     ("state", "named"),
     [
-        (None, "The state "),
-        ([], "The state "),
-        ("text", "The state "),
-        ({"bookmarks": None}, "The state's bookmarks"),
-        ({"bookmarks": []}, "The state's bookmarks"),
+        (None, "The state must be a JSON object, not None: "),
+        ([], "The state must be a JSON object, not []: "),
+        ({"bookmarks": []}, "The state's bookmarks must be a JSON object, not []: "),
         ({"bookmarks": {"activity_by_day": None}}, "activity_by_day"),
         ({"bookmarks": {"activity_by_day": "2025-03-03"}}, "activity_by_day"),
         ({"bookmarks": {"somebody_elses": 3}}, "somebody_elses"),
-        (state_of("activity_by_day", replication_key="id"), "activity_by_day"),
-        (state_of("activity_by_day", replication_key=3), "activity_by_day"),
+        (state_of("activity_by_day", replication_key="id"), "activity_by_day is for the replication key 'id', not "),
+        (state_of("activity_by_day", replication_key=3), "activity_by_day is for the replication key 3, not "),
         (state_of("activity_by_day", progress_markers=3), "'activity_by_day', in its progress_markers,"),
         (state_of("activity_by_day", progress_markers=None), "progress_markers"),
         (state_of("somebody_elses", progress_markers=[]), "somebody_elses"),
-        (state_of("activity_by_day", partitions=3), "partitions"),
+        (state_of("activity_by_day", partitions=3), "in its partitions, must be a JSON array, not 3: "),
         (state_of("activity_by_day", partitions={"context": {}}), "partitions"),
         (state_of("activity_by_day", partitions=None), "partitions"),
         (state_of("activity_by_day", partitions=[3]), "'activity_by_day', in its partitions,"),
         (state_of("activity_by_day", partitions=[{"progress_markers": 3}]), "progress_markers"),
     ],
 )
-def test_a_state_of_another_shape_is_told(state: object, named: str) -> None:
-    """The sentence says which part of it."""
+def test_a_state_of_another_shape_is_refused(state: object, named: str) -> None:
+    """The message says which part of it is wrong."""
     text = refusal(state)
     assert named in text
     assert text.isprintable()
