@@ -1,4 +1,4 @@
-"""Load each company's Gong activity once a day, with its own key, settings, quota and state."""
+"""A DAG that loads each company's Gong activity daily, with its own credentials, settings, quota and state."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ COMPANIES: dict[str, dict[str, Any]] = yaml.safe_load(
 )
 PIPELINE = ("tap-gong-activity", "target-jsonl")
 
-#: The tap's errors for a spent quota or a rejected key, which a retry would only get again.
-REFUSAL = re.compile(r"Gong returned (401|403)\b|longer than max_retry_wait")
+FATAL_ERROR = re.compile(r"Gong returned (401|403)\b|longer than max_retry_wait")
+"""The tap's errors for a rejected key or a spent quota, which a retry can't fix."""
 
 
 class MeltanoRun(BaseOperator):
-    """Runs the pipeline for one company.
+    """A run of the pipeline for one company.
 
     Args:
-        company: Its name, which ends the state's id and the connection's.
+        company: Name of the company, which is the suffix of its state ID and its connection ID.
         settings: Environment variables for Meltano, the tap and the loader.
-        **kwargs: What any operator takes.
+        **kwargs: Arguments of the base class.
     """
 
-    def __init__(self, *, company: str, settings: dict[str, Any], **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's
-        """Keep what is no secret; the credentials are looked up where and when the task runs."""
+    def __init__(self, *, company: str, settings: dict[str, Any], **kwargs: Any) -> None:  # noqa: ANN401 - as in the base class
+        """Store everything but the credentials, which are looked up when the task runs."""
         super().__init__(**kwargs)
         self.company = company
         self.settings = settings
         self.process: subprocess.Popen[str] | None = None
 
-    def execute(self, context: Context) -> None:  # noqa: ARG002 - the bookmark says what to read, not the DAG's run
+    def execute(self, context: Context) -> None:  # noqa: ARG002 - the bookmark decides what to read
         """Run the pipeline.
 
         Raises:
-            AirflowFailException: If another try would be refused as well.
-            AirflowException: If the run failed in another way.
+            AirflowFailException: The run failed with an error that a retry can't fix.
+            AirflowException: The run failed with any other error.
         """
         key, secret = self.credentials()
-        # Airflow masks its task logs, but not the copies on its own stdout.
+        # Airflow masks secrets in task logs, but not in their copy on its stdout.
         credentials = re.compile(f"{re.escape(secret)}|{re.escape(key)}")
         project = Path(os.environ["MELTANO_PROJECT_ROOT"])
-        refusal = None
-        with own_system_folder(project) as system_folder:
-            self.process = subprocess.Popen(  # noqa: S603 - each part is this file's or the companies file's
-                ["meltano", "run", f"--state-id-suffix={self.company}", *PIPELINE],  # noqa: S607 - on the worker's PATH
+        fatal_error = None
+        with separate_system_folder(project) as system_folder:
+            self.process = subprocess.Popen(  # noqa: S603 - all arguments come from this file and companies.yaml
+                ["meltano", "run", f"--state-id-suffix={self.company}", *PIPELINE],  # noqa: S607 - found on the worker's PATH
                 env={
-                    # Airflow's own variables may hold other companies' keys.
+                    # Airflow's variables can contain other companies' credentials.
                     **{name: value for name, value in os.environ.items() if "AIRFLOW_" not in name},
                     "MELTANO_AUTO_INSTALL": "false",
                     "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
@@ -81,40 +81,40 @@ class MeltanoRun(BaseOperator):
             for raw_line in self.process.stdout:
                 line = credentials.sub("***", raw_line.rstrip())
                 self.log.info("%s", line)
-                if REFUSAL.search(line):
-                    refusal = line
+                if FATAL_ERROR.search(line):
+                    fatal_error = line
             status = self.process.wait()
-        if status and refusal:
-            raise AirflowFailException(refusal)
+        if status and fatal_error:
+            raise AirflowFailException(fatal_error)
         if status:
-            message = f"Meltano ended with status {status}; the log above says why."
+            message = f"Meltano exited with status {status}; see the log above."
             raise AirflowException(message)
 
     def credentials(self) -> tuple[str, str]:
-        """Look up the company's access key and its secret.
+        """Return the company's access key and its secret.
 
         Raises:
-            AirflowFailException: If the connection lacks either.
+            AirflowFailException: The connection lacks one of them.
         """
         connection = Connection.get(f"gong_{self.company}")
         if not connection.login or not connection.password:
-            message = f"The connection gong_{self.company} needs the access key as login and its secret as password."
+            message = f"The connection gong_{self.company} needs an access key as login and its secret as password."
             raise AirflowFailException(message)
         return connection.login, connection.password
 
     def on_kill(self) -> None:
-        """End Meltano, the tap and the loader; the last bookmark stands."""
+        """Terminate Meltano, the tap and the loader; the next run resumes from the last bookmark."""
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGTERM)
 
 
 @contextmanager
-def own_system_folder(project: Path) -> Iterator[str]:
-    """Give a folder that stands for the project's `.meltano`, with a `run` of its own.
+def separate_system_folder(project: Path) -> Iterator[str]:
+    """Yield a temporary system folder with links to the project's `.meltano`, except for `run`.
 
-    Meltano keeps the bookmark and the catalog of a running tap in `run`, under the same names for every company, so
-    that two of them at once would get each other's.
+    Meltano keeps the state and the catalog of a running tap in `run`, under the same names for every company, so
+    concurrent runs would overwrite each other's.
     """
     shared = project / ".meltano"
     names = {"meltano.db", *(path.name for path in shared.iterdir())} - {"run"}
@@ -126,8 +126,8 @@ def own_system_folder(project: Path) -> Iterator[str]:
 
 with DAG(
     "gong_activity",
-    description="Gong's user activity of every company",
-    # By noon UTC yesterday has ended in every time zone, and so in each company's.
+    description="Load each company's Gong activity",
+    # At noon UTC, yesterday has ended in every time zone.
     schedule="0 12 * * *",
     start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
     catchup=False,
@@ -140,6 +140,6 @@ with DAG(
         "execution_timeout": timedelta(hours=6),
     },
 ):
-    # Tasks of their own rather than one that is expanded, whose copies would all be in the same pool.
+    # Separate tasks, because all instances of a mapped task would share a pool.
     for name, settings in COMPANIES.items():
         MeltanoRun(task_id=name, company=name, settings=settings, pool=f"gong_{name}")

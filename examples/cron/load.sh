@@ -1,33 +1,33 @@
 #!/usr/bin/env bash
-# Runs the tap into a target, once, from the state of the last successful load.
+# Runs the tap and a target once, starting from the state of the last successful load.
 #
-# Copy this folder, put config.json, target.json and, if you like, catalog.json beside the script, and set the target.
+# Copy the script, add config.json, target.json and optionally catalog.json to the same folder, and set the target below.
 set -euo pipefail
 umask 077
 cd "$(dirname "${BASH_SOURCE[0]}")"
-# In a PostgreSQL session of another zone, the tap's instants, which are UTC, would be stored as that zone's.
+# The loader stores times without a time zone, so the PostgreSQL session's must be UTC, like the tap's times.
 export PGTZ="${PGTZ:-UTC}"
 
 tap=(tap-gong-activity --config config.json --state state.json)
 if [[ -e catalog.json ]]; then tap+=(--catalog catalog.json); fi
 target=(target-postgres --config target.json)
 
-# The tap and the target inherit the lock, so the next run also waits its turn if only this script was killed.
+# The tap and the target inherit the lock, so it's held until they've exited, even if only this script is killed.
 exec 9> lock
 if ! flock --nonblock 9; then
-  echo "Another run is still under way." >&2
+  echo "Another run is still in progress." >&2
   exit 75
 fi
 
 if [[ ! -s state.json ]]; then echo '{}' > state.json; fi
 
-# What the target prints are the states whose rows it has stored.
+# The target prints each state once it has stored the rows before it.
 set +e
 "${tap[@]}" | "${target[@]}" > confirmed.jsonl
 statuses=("${PIPESTATUS[@]}")
 set -e
 
-# A target that failed confirms nothing. A tap that failed was still loaded up to its last state.
+# If only the tap failed, its rows up to the last state were loaded. If the target failed, the state must not move.
 if [[ "${statuses[1]}" == 0 ]] && grep '^{' confirmed.jsonl | tail -n 1 > state.next && [[ -s state.next ]]; then
   mv state.next state.json
 fi

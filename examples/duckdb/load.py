@@ -2,9 +2,9 @@
 
     python load.py gong.duckdb --config config.json --catalog catalog.json
 
-Everything behind the file's name goes to the tap. Rows are upserted by key. The tap's state is kept in the table
-`gong_activity.state`, in the same transaction as the rows, so a run that fails anywhere can simply be repeated: what a
-failed tap delivered is kept, together with its last state, and the script exits with status 1.
+All arguments after the file go to the tap. Rows are upserted by key. The state is stored in the table
+`gong_activity.state`, in the same transaction as the rows, so a failed run can be repeated. If the tap fails, the rows
+that it wrote are loaded with its last state, and the script exits with status 1.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TYPES = {
 READ_MESSAGES = """
     create temp table message as
     select row_number() over () as number, *
-    -- ignore_errors turns a line that isn't valid JSON into nulls: the last one, when the tap is killed.
+    -- If the tap is killed, its last line can be truncated; ignore_errors turns it into nulls.
     from read_json($pipe, format = 'newline_delimited', ignore_errors = true, columns = {
         type: 'VARCHAR', stream: 'VARCHAR', schema: 'JSON', key_properties: 'VARCHAR[]', record: 'JSON', value: 'JSON'
     })
@@ -34,7 +34,7 @@ READ_MESSAGES = """
 
 
 def main(path: str, *tap_arguments: str) -> str | None:
-    """Run the tap from the state in the file, and load what it writes; returns what went wrong."""
+    """Run the tap from the state in the file, and load its rows; return an error message or None."""
     with duckdb.connect(path) as database:
         database.execute("create schema if not exists gong_activity")
         database.execute("create table if not exists gong_activity.state (state json)")
@@ -58,11 +58,11 @@ def main(path: str, *tap_arguments: str) -> str | None:
         database.execute("delete from gong_activity.state where exists (from new_state)")
         database.execute("insert into gong_activity.state from new_state")
         database.commit()
-    return f"The tap failed with status {tap.returncode}; what it delivered is loaded." if tap.returncode else None
+    return f"The tap failed with status {tap.returncode}; the rows it wrote are loaded." if tap.returncode else None
 
 
 def upsert(database: duckdb.DuckDBPyConnection, stream: str, properties: dict, keys: list[str]) -> None:
-    """Insert a stream's rows, or replace those with the same key; create the table and columns that are missing."""
+    """Upsert a stream's rows, and create its table or missing columns."""
     table = f"gong_activity.{stream}"
     columns = {name: column_type(schema) for name, schema in properties.items()}
     definitions = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
@@ -74,7 +74,7 @@ def upsert(database: duckdb.DuckDBPyConnection, stream: str, properties: dict, k
         f"insert or replace into {table} by name "
         "select unnest(json_transform_strict(record, $columns)) from message "
         "where type = 'RECORD' and stream = $stream "
-        # A key can come twice in one run; the last one counts.
+        # A run can contain a key twice; the last row wins.
         f"qualify row_number() over (partition by {key_values} order by number desc) = 1",
         {"columns": json.dumps(columns), "stream": stream},
     )

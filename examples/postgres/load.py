@@ -1,9 +1,9 @@
-"""Load Gong's activity into PostgreSQL by COPY and an upsert, without a loader.
+"""Load Gong's activity into PostgreSQL with COPY and an upsert, without a loader.
 
     python load.py postgresql://user@host/database --config config.json --catalog catalog.json
 
-Everything after the URL goes to the tap. Rows are upserted by key and committed at each STATE of the tap, which is kept
-in the table `gong_activity.state`, in the same transaction as its rows: a run that fails anywhere can be repeated and
+All arguments after the URL go to the tap. Rows are upserted by key and committed at each STATE message. The state is
+stored in the table `gong_activity.state`, in the same transaction as its rows, so a failed run can be repeated and
 resumes from the last commit. If the tap fails, the script exits with status 1.
 """
 
@@ -32,7 +32,7 @@ TYPES = {
 
 
 def main(url: str, *tap_arguments: str) -> str | None:
-    """Run the tap from the state in the database and load its rows; return what went wrong, if anything."""
+    """Run the tap from the state in the database, and load its rows; return an error message or None."""
     with psycopg.connect(url) as database:
         # Held until the connection closes.
         if database.execute("select pg_try_advisory_lock(hashtext('gong_activity'))").fetchone() != (True,):
@@ -60,7 +60,7 @@ def main(url: str, *tap_arguments: str) -> str | None:
 
 
 def load(database: psycopg.Connection, messages: Iterable[Message]) -> None:
-    """Load rows, and commit them with the STATE that follows."""
+    """Load rows, and commit them with the next STATE."""
     schemas: dict[str, Message] = {}
     for (kind, stream), group in groupby(messages, lambda message: (message["type"], message.get("stream"))):
         if kind == "RECORD":
@@ -77,7 +77,7 @@ def load(database: psycopg.Connection, messages: Iterable[Message]) -> None:
 
 
 def create_table(database: psycopg.Connection, schema: Message) -> None:
-    """Create a stream's table, or its missing columns, and a temporary copy of it for new rows."""
+    """Create a stream's table or its missing columns, and a temporary table for new rows."""
     stream, keys = schema["stream"], ", ".join(schema["key_properties"])
     columns = [f"{name} {column_type(property_)}" for name, property_ in schema["schema"]["properties"].items()]
     database.execute(f"create table if not exists gong_activity.{stream} ({', '.join(columns)}, primary key ({keys}))")
@@ -90,14 +90,14 @@ def create_table(database: psycopg.Connection, schema: Message) -> None:
 
 
 def upsert(database: psycopg.Connection, schema: Message, rows: Iterable[Message]) -> None:
-    """Insert rows, or replace those with the same key."""
+    """Upsert rows."""
     stream, keys = schema["stream"], ", ".join(schema["key_properties"])
     names = list(schema["schema"]["properties"])
     columns, new_values = ", ".join(names), ", ".join(f"{name} = excluded.{name}" for name in names)
     with database.cursor().copy(f"copy pg_temp.{stream} ({columns}) from stdin") as copy:
         for row in rows:
             copy.write_row([row.get(name) for name in names])
-    # A key can come twice in one run; the last one counts.
+    # A run can contain a key twice; the last row wins.
     database.execute(
         f"insert into gong_activity.{stream} ({columns}) "
         f"select distinct on ({keys}) {columns} from pg_temp.{stream} order by {keys}, number desc "

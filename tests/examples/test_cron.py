@@ -183,7 +183,7 @@ def test_kill_loses_nothing(machine: Machine, victim: str) -> None:
             script.send_signal(signal.SIGKILL)
             script.wait(timeout=PATIENCE)
             # The target is still loading, so the next run must not start.
-            assert machine.run() == (75, "Another run is still under way.")
+            assert machine.run() == (75, "Another run is still in progress.")
             go.write_text("")
             script.communicate(timeout=PATIENCE)
         assert script.returncode == -signal.SIGKILL
@@ -202,7 +202,7 @@ def test_two_runs_at_once(machine: Machine) -> None:
     machine.order(after=50, pause=[str(arrived), str(go)])
     with machine.start() as first:
         subprocess.run(["/bin/cat", arrived], check=True, timeout=PATIENCE)
-        assert machine.run() == (75, "Another run is still under way.")
+        assert machine.run() == (75, "Another run is still in progress.")
         go.write_text("")
         first.communicate(timeout=PATIENCE)
 
