@@ -1,4 +1,4 @@
-"""The command: the tap, with signals handled from the first line and a status that nothing on the way out changes."""
+"""The entry point: signals are handled from the first line, and the exit status is the one that was promised."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 
-TYPE_CHECKING = False  # of typing, which takes a while to import
+TYPE_CHECKING = False  # instead of typing's, which is slow to import
 if TYPE_CHECKING:
     from typing import NoReturn
 
@@ -16,12 +16,12 @@ def main() -> NoReturn:
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            # Nothing has been written yet, so there's nothing to finish.
+            # Nothing has been written yet, so there's nothing to clean up.
             signal.signal(number, lambda received, _: os._exit(128 + received))
-    # Only now, as imports take half a second.
+    # Only now, because these imports take half a second.
     from tap_gong_activity.base import memory, signals  # noqa: PLC0415
 
-    # Before the first thread is started.
+    # Before any thread starts.
     memory.fit_into_limit()
     signals.install()
     from tap_gong_activity.ending import run_to_the_end  # noqa: PLC0415
@@ -30,13 +30,13 @@ def main() -> NoReturn:
 
 
 def _run() -> None:
-    """Import the tap without looking for garbage in what lives to the end.
+    """Import the tap with the garbage collector disabled, and run it.
 
-    The SDK's modules are some hundred thousand objects, none of them garbage. Python's collector goes through them
-    several times while they are imported, which is a third of the time that a start takes.
+    The SDK's modules create about a hundred thousand objects, none of them garbage. Scanning them repeatedly during the
+    imports takes a third of the start-up time.
     """
     gc.disable()
-    from tap_gong_activity.cli import run  # noqa: PLC0415 - only now that the collector is off
+    from tap_gong_activity.cli import run  # noqa: PLC0415 - only with the collector disabled
 
     gc.freeze()
     gc.enable()

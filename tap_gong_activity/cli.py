@@ -1,4 +1,4 @@
-"""The command line: options, files, and a status and one sentence for everything that a user can fix."""
+"""The command line: options, the files they name, and one sentence for every error a user can fix."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ENVIRONMENT = "ENV"
-"""What --config takes instead of a file's path, to read settings from the environment."""
+"""The value of `--config` that reads settings from the environment instead of a file."""
 
 
 class TapCommand(SingerCommand):
-    """The SDK's command line, with the tap's endings."""
+    """The SDK's command, with exit statuses and messages of the tap."""
 
     @override
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
         except (TapError, SingerSDKError) as error:
-            # The SDK's own are a stream map, say, whose expression can't be evaluated.
+            # The SDK raises its own, for a stream map that can't be evaluated, for example.
             self.logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
             sys.exit(1)
         except ModuleNotFoundError as error:
-            # What the SDK needs for parquet batches, S3 or faker comes with the extras of those names.
-            self.logger.error("The Python package %s, which these settings need, is not installed.", error.name)  # noqa: TRY400
+            # The SDK needs the extras parquet, s3 and faker for the features of these names.
+            self.logger.error("These settings need the Python package %s, which isn't installed.", error.name)  # noqa: TRY400
             sys.exit(1)
 
     @override
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        # --help and --version print while click still parses.
+        # --help and --version print while click is still parsing.
         with _output_failures():
             return super().make_context(*args, **kwargs)
 
@@ -63,7 +63,7 @@ class TapCommand(SingerCommand):
 
 @contextmanager
 def _output_failures() -> Iterator[None]:
-    """Say what failed, inside click's work, which would take a closed pipe for a reason to end without a word.
+    """Turn a failed read or write into an error with a message; click would exit silently on a closed pipe.
 
     Raises:
         TapError: Instead of an OSError.
@@ -74,7 +74,7 @@ def _output_failures() -> Iterator[None]:
         message = "The target closed the pipe early; see its own log."
         raise TapError(message) from None
     except OSError as error:
-        message = f"The operating system refused the tap a read or write ({error})."
+        message = f"The operating system refused a read or write ({error})."
         raise TapError(message) from None
 
 
@@ -87,10 +87,10 @@ class CommandLine(TapGongActivity):
         sdk_command = super().get_singer_command()
         for parameter in sdk_command.params:
             if parameter.name in {"config", "discover", "test"}:
-                # The SDK reads files, discovers and tests while click still parses, without the other options.
+                # The SDK's callbacks act on one option while click is still parsing the others.
                 parameter.callback, parameter.expose_value = None, True
             if parameter.name in {"catalog", "state"}:
-                # Click's own files would end with a usage message, and take any encoding but the locale's for an error.
+                # click would fail with a usage message, also for any encoding other than the locale's.
                 parameter.type = click.STRING
         return TapCommand(
             name=sdk_command.name,
@@ -103,7 +103,7 @@ class CommandLine(TapGongActivity):
 
     @classmethod
     @override
-    def invoke(  # type: ignore[override]  # more of the options than the SDK leaves to it
+    def invoke(  # type: ignore[override]  # more options than the SDK passes
         cls,
         *,
         config: tuple[str, ...] = (),
@@ -114,16 +114,16 @@ class CommandLine(TapGongActivity):
         catalog: str | None = None,
         test: str = CliTestOptionValue.Disabled.value,
     ) -> None:
-        """Do what the command line's options say.
+        """Carry out the options.
 
         Raises:
-            TapError: If an option, a setting, the catalog or the state can't be used, or the run can't go on.
+            TapError: If an option, a setting, the catalog or the state is invalid, or the run can't continue.
         """
         if about:
             cls.print_about(about_format)
             return
         if discover:
-            # The catalog depends on no setting; without this one, the SDK would warn that it's missing.
+            # The catalog doesn't depend on settings, but without this one, the SDK would warn that it's missing.
             cls(config={"start_date": "2000-01-01"}, validate_config=False, setup_mapper=False).run_discovery()
             return
         cls.print_version(print_fn=cls.logger.info)
@@ -141,16 +141,16 @@ class CommandLine(TapGongActivity):
     @classmethod
     def _read_config(cls, paths: tuple[str, ...]) -> dict[str, Any]:
         if any(path.lstrip().startswith("{") for path in paths):
-            # Not quoted, as these are the settings themselves, with their secrets.
-            message = "The option --config takes the path of a JSON file, or ENV, not the settings themselves."
+            # Not quoted, because it contains secrets.
+            message = "--config takes the path of a JSON file, or ENV, not the settings themselves."
             raise SettingsError(message)
         if not paths and settings_in_environment(SCHEMAS, os.environ):
-            message = f"Settings in {PREFIX}* variables are read only with --config ENV: add it."
+            message = f"Settings in {PREFIX}* variables are only read with --config ENV: add that option."
             raise SettingsError(message)
         config: dict[str, Any] = {}
         for path in paths:
             if path != ENVIRONMENT:
-                # A setting that is absent from a file, if only by being empty, leaves the files before it as they are.
+                # An empty setting counts as absent, so it doesn't override an earlier file's.
                 config |= {name: value for name, value in _read("config", path, Decimal).items() if value != ""}
         return config
 
@@ -167,9 +167,9 @@ def run() -> None:
     """Run the command line."""
     try:
         command = CommandLine.cli
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the logging that the user configured
+    except Exception as error:  # noqa: BLE001 - a logging configuration can raise anything
         sys.exit(
-            f"Logging can't be set up ({type(error).__name__}): check TAP_GONG_ACTIVITY_LOGLEVEL, LOGLEVEL and "
+            f"Logging can't be configured ({type(error).__name__}): check TAP_GONG_ACTIVITY_LOGLEVEL, LOGLEVEL and "
             "SINGER_SDK_LOG_CONFIG."
         )
     command()

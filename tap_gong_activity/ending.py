@@ -1,4 +1,4 @@
-"""How the process ends: with the status that was promised, and one sentence for everything a user can fix."""
+"""The end of the process: the promised exit status, and one sentence for every error a user can fix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NO_MORE = (
-    "There is no more %s for the tap: lower max_parallel_windows or periods_per_window, or raise the machine's limits."
+    "The machine ran out of %s for the tap: lower max_parallel_windows or periods_per_window, or raise its limits."
 )
 
 
@@ -23,14 +23,14 @@ _logger = logging.getLogger("tap-gong-activity")
 
 
 def run_to_the_end(command: Callable[[], object]) -> NoReturn:
-    """Call `command` and end the process with the status that it exits with, without Python's exit handlers."""
+    """Call `command` and exit with its status, without running Python's exit handlers."""
     status = 1
     try:
         _open_standard_streams()
         status = _status_of(command)
     except TerminatedError as ending:
-        signals.stop_raising()  # also the same one, which is repeated until here
-        _logger.error("The run was ended by %s; the next run resumes from the last STATE.", ending.signal_name)  # noqa: TRY400 - a sentence, no traceback
+        signals.stop_raising()  # the signal is repeated until here
+        _logger.error("The run was stopped by %s; the next run resumes from the last STATE.", ending.signal_name)  # noqa: TRY400 - a sentence, no traceback
     finally:
         signals.stop_raising()
         logging.shutdown()
@@ -39,7 +39,7 @@ def run_to_the_end(command: Callable[[], object]) -> NoReturn:
 
 def _status_of(command: Callable[[], object]) -> int:
     if sys.stdout is None:
-        return _failed("Standard output is closed, but it's where the tap writes its messages.")
+        return _failed("Standard output is closed, but the tap writes its messages there.")
     try:
         command()
     except TerminatedError:
@@ -60,14 +60,14 @@ def _status_of(command: Callable[[], object]) -> int:
 
 
 def _status_of_failure(error: BaseException) -> int:
-    """Say in one sentence what a user can fix; anything else is a bug, whose traceback is wanted."""
+    """Log one sentence for an error that a user can fix, or the traceback of a bug; return the exit status."""
     text = str(error)
     if isinstance(error, MemoryError) or "annot allocate memory" in text or "failed to map segment" in text:
         return _failed(_NO_MORE, "memory")
     if isinstance(error, RuntimeError) and "can't start new thread" in text:
         return _failed(_NO_MORE, "threads")
     if isinstance(error, BrokenPipeError):
-        return _failed("Standard output was closed before everything was written to it.")
+        return _failed("Standard output was closed before everything was written.")
     if isinstance(error, OSError):
         return _failed("The operating system refused a read or write (%s).", error.strerror or type(error).__name__)
     sys.excepthook(type(error), error, error.__traceback__)
@@ -83,7 +83,7 @@ def _failed(sentence: str, *values: object) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Keep a file from getting the number of a standard stream that is closed, and ignore a stderr that is full."""
+    """Open the closed standard streams, so that no other file gets their numbers, and ignore a full stderr."""
     while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stdin, stdout and stderr
         pass
     os.close(opened)
@@ -96,12 +96,12 @@ def _open_standard_streams() -> None:
 
 
 class _ForgivingFile(io.FileIO):
-    """A file that takes what is written to it, whether there is room for it or not."""
+    """A file that discards what can't be written to it."""
 
     def write(self, data: bytes) -> int:  # type: ignore[override] # FileIO's takes any buffer
         try:
             written = super().write(data)
         except OSError:
             return len(data)
-        # A full pipe that somebody has made non-blocking takes nothing.
+        # A full pipe in non-blocking mode accepts nothing.
         return len(data) if written is None else written

@@ -1,4 +1,4 @@
-"""Settings from environment variables, where everything is text, and from a .env file beside them."""
+"""Settings from environment variables and a .env file, converted from text to their types."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def load_dotenv_file() -> None:
     """
     path = Path(".env")
     try:
-        # Reading a FIFO could wait forever.
+        # Reading from a FIFO could block forever.
         if not stat.S_ISREG(path.stat().st_mode):
-            message = "The .env in the current folder isn't a file: rename it, or don't use --config ENV here."
+            message = "The .env in the current folder isn't a regular file: rename it, or don't use --config ENV here."
             raise SettingsError(message)
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -44,25 +44,25 @@ def load_dotenv_file() -> None:
         dotenv.load_dotenv(stream=io.StringIO(text), override=False)
     except ValueError:
         # A null character, an equals sign in a name, or a character that the locale can't encode.
-        message = "The .env file in the current folder holds a variable that can't be set in the environment."
+        message = "The .env file in the current folder contains a variable that can't be set in the environment."
         raise SettingsError(message) from None
 
 
 def settings_in_environment(schemas: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Read the settings from environment variables, each as the type that its schema gives.
+    """Read settings from environment variables, each converted to the type in its schema.
 
-    A text that isn't of that type stays text, for the settings' check to name it. A blank variable counts as absent, as
-    pipelines pass it on for a variable that isn't set.
+    Text that can't be converted stays text and fails validation later. A blank variable counts as absent, because
+    pipelines pass one for a variable that isn't set.
     """
     texts = {name: environment.get(PREFIX + name.upper(), "") for name in schemas}
     return {name: _typed(text, schemas[name]["type"]) for name, text in texts.items() if text.strip()}
 
 
 def unknown_variables(schemas: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> list[str]:
-    """Return the names of the variables that look like the tap's but set nothing, sorted.
+    """Return the variables with the tap's prefix that set nothing, sorted.
 
-    Known are the settings, parts of those that are objects, the log level, and Meltano's extras, which have two
-    underscores (`TAP_GONG_ACTIVITY__SELECT`).
+    Known ones are settings, parts of object settings, the log level, and Meltano's extras, which have two underscores
+    (`TAP_GONG_ACTIVITY__SELECT`).
     """
     objects = tuple(f"{name.upper()}_" for name, schema in schemas.items() if "object" in schema["type"])
     known = {"LOGLEVEL", *(name.upper() for name in schemas)}

@@ -1,4 +1,4 @@
-"""The SDK's own settings, checked before the SDK reads them: it would quote their values, or fail with a traceback."""
+"""The SDK's settings, validated before the SDK reads them: it would quote their values or fail with a traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 REMOVED = (None, "__NULL__")
-"""What stands in a stream map for a stream or a property that it removes."""
+"""Values in a stream map that remove a stream or a property."""
 
 _STRICTER: dict[str, dict[str, Any]] = {
     "batch_config": {
@@ -39,16 +39,16 @@ _STRICTER: dict[str, dict[str, Any]] = {
     "flattening_max_depth": {"minimum": 0},
     "flattening_max_key_length": {"minimum": 1},
 }
-"""What the SDK relies on besides what its schemas say."""
+"""What the SDK relies on in addition to its own schemas."""
 
 
 def check_sdk_settings(config: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]]) -> None:
-    """Check the SDK's settings, whose schemas these are.
+    """Validate the SDK's settings by their schemas.
 
     Raises:
-        SettingsError: If one can't be used; its one sentence names the setting and never repeats a value.
+        SettingsError: If one is invalid; the message names it and never contains a value.
     """
-    # First, as the SDK's schema for __else__ is itself invalid, which a validator trips over if the value is.
+    # First, because the SDK's own schema for __else__ is invalid, and a validator fails on it.
     maps = config.get("stream_maps")
     for place, mapping in [("", maps), *(maps.items() if isinstance(maps, dict) else ())]:
         if isinstance(mapping, dict) and mapping.get("__else__") not in REMOVED:
@@ -64,7 +64,7 @@ def check_sdk_settings(config: Mapping[str, Any], schemas: Mapping[str, Mapping[
     for stream, definition in config.get("stream_maps", {}).items():
         if stream.startswith("__") and stream != "__else__":
             option = redact(repr(stream))[:60]
-            message = f"The setting stream_maps has an unknown option {option}: a stream's name or __else__ goes there."
+            message = f"The setting stream_maps has an unknown option {option}: use a stream's name or __else__."
             raise SettingsError(message)
         for name, expression in definition.items() if isinstance(definition, dict) else ():
             if name == "__filter__" or not (name.startswith("__") or expression in REMOVED):
@@ -72,7 +72,7 @@ def check_sdk_settings(config: Mapping[str, Any], schemas: Mapping[str, Mapping[
 
 
 def unknown_mapped_streams(stream_maps: Mapping[str, Any], streams: Collection[str]) -> list[str]:
-    """Return the streams that the stream maps name but the tap doesn't have; patterns aren't names."""
+    """Return the streams in the stream maps that the tap doesn't have; glob patterns don't count."""
     named = (
         definition.get("__source__", stream) if isinstance(definition, dict) else stream
         for stream, definition in stream_maps.items()
@@ -103,7 +103,7 @@ def _problem(error: Any) -> str:  # noqa: ANN401 - jsonschema has no types
     if error.validator == "required":
         return f"needs {' and '.join(name for name in names if name not in error.instance)}"
     if error.validator == "additionalProperties":
-        return f"may only hold {', '.join(error.schema['properties'])}"
+        return f"can only contain {', '.join(error.schema['properties'])}"
     return f"has an invalid value ({found})"
 
 
@@ -121,11 +121,11 @@ _NOUNS = {
     "null": "null",
     "NoneType": "null",
 }
-"""What types are called, by JSON Schema's names and by Python's."""
+"""Names of types in messages, by their names in JSON Schema and in Python."""
 
 
 def _deepest(error: Any) -> Any:  # noqa: ANN401 - jsonschema has no types
-    """Of the errors of all alternatives, return the one furthest inside, as it belongs to the one that was meant."""
+    """Return the most deeply nested error of all alternatives, which belongs to the one the user meant."""
     inner = max(map(_deepest, error.context), key=lambda one: len(one.absolute_path), default=error)
     return inner if len(inner.absolute_path) > len(error.absolute_path) else error
 

@@ -1,4 +1,4 @@
-"""The tap's own settings: names, meanings, and one check of everything they may hold."""
+"""The tap's own settings: names, types, descriptions, and the validation of their values."""
 
 from __future__ import annotations
 
@@ -183,19 +183,19 @@ SCHEMAS: dict[str, dict[str, Any]] = PROPERTIES.to_dict()["properties"]
 """The JSON Schema of each setting."""
 
 CREDENTIALS = "access_key with access_key_secret, access_token, or oauth_token_file"
-"""The three kinds of credentials, of which exactly one must be set, as messages name them."""
+"""The kinds of credentials, of which exactly one must be set, as messages list them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The tap's own settings, checked and typed; the SDK's stay in the tap's config."""
+    """The tap's own settings, validated and typed; the SDK's stay in the tap's config."""
 
     access_key: str | None
     access_key_secret: str | None
     access_token: str | None
     oauth_token_file: Path | None
     api_url: str
-    api_url_is_given: bool
+    api_url_is_set: bool
     start_date: date
     end_date: date | None
     company_timezone: ZoneInfo | None
@@ -214,24 +214,24 @@ class Settings:
 
 
 def present(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that are set: null and the empty string count as absent, as pipelines pass them on."""
+    """Return the settings that are set; null and the empty string count as absent, because pipelines pass them."""
     return {name: value for name, value in config.items() if value is not None and value != ""}
 
 
 def read_settings(config: Mapping[str, Any]) -> Settings:
-    """Check a configuration and convert it.
+    """Validate a configuration and convert it.
 
     Raises:
-        SettingsError: If a setting can't be used; its one sentence names the setting and never repeats a secret.
+        SettingsError: If a setting is invalid; the message names it and never contains a secret.
     """
-    given = present(config)
-    _require_one_credential(given)
-    if "start_date" not in given:
+    config = present(config)
+    _require_one_credential(config)
+    if "start_date" not in config:
         message = "The setting start_date is missing: set it to the earliest date to sync (YYYY-MM-DD)."
         raise SettingsError(message)
-    values: dict[str, Any] = {name: given.get(name, schema.get("default")) for name, schema in SCHEMAS.items()}
+    values: dict[str, Any] = {name: config.get(name, schema.get("default")) for name, schema in SCHEMAS.items()}
     checked: dict[str, Any] = {name: None if value is None else _read(name, value) for name, value in values.items()}
-    settings = Settings(**checked, api_url_is_given="api_url" in given)
+    settings = Settings(**checked, api_url_is_set="api_url" in config)
     if settings.end_date is not None and settings.end_date <= settings.start_date:
         message = (
             f"The setting end_date ({settings.end_date}) must be after start_date ({settings.start_date}), "
@@ -245,9 +245,9 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def _require_one_credential(given: Mapping[str, Any]) -> None:
-    key_parts = [name for name in ("access_key", "access_key_secret") if name in given]
-    kinds = [*key_parts[:1], *(name for name in ("access_token", "oauth_token_file") if name in given)]
+def _require_one_credential(config: Mapping[str, Any]) -> None:
+    key_parts = [name for name in ("access_key", "access_key_secret") if name in config]
+    kinds = [*key_parts[:1], *(name for name in ("access_token", "oauth_token_file") if name in config)]
     if not kinds:
         message = f"No credential is set: set {CREDENTIALS}, with --config FILE or --config ENV."
         raise SettingsError(message)
@@ -260,7 +260,7 @@ def _require_one_credential(given: Mapping[str, Any]) -> None:
         raise SettingsError(message)
 
 
-# The one check of a value: what its schema says, then what no schema can say
+# The validation of one value: first by its JSON Schema, then by what no schema can express
 
 
 def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - as many types as there are settings
@@ -269,8 +269,8 @@ def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - as many types as ther
     try:
         if th.DEFAULT_JSONSCHEMA_VALIDATOR(schema).is_valid(value):
             return read(value)
-    # Decimal's signaling NaN raises an ArithmeticError; a home folder that doesn't exist, a RuntimeError; ZoneInfo, a
-    # LookupError for an unknown name and an OSError for a folder of its data.
+    # Decimal's signaling NaN raises an ArithmeticError, an unknown home folder a RuntimeError, and ZoneInfo an OSError
+    # for a folder of its data.
     except (ValueError, ArithmeticError, RuntimeError, LookupError, OSError):
         pass
     bound = f"of {schema['minimum']} or more" if "minimum" in schema else "above 0"
@@ -285,15 +285,14 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _shown(name: str, schema: Mapping[str, Any], value: object, longest: int = 60) -> str:
     text = str(value).lower() if isinstance(value, (bool, Decimal)) else repr(value)
-    # Instead of a path, somebody may give what the file holds; instead of an ID, a name or an email address. A URL may
-    # hold a password.
+    # A path may be the file's content by mistake, an ID a name or an email address; and a URL can contain a password.
     if schema.get("secret") or name in {"oauth_token_file", "user_ids"} or re.search("[@?#]", text):
         return ""
     return f", not {text if len(text) <= longest else text[:longest] + '…'}"
 
 
 def _secret(text: str) -> str:
-    # Requests would quote anything that can't be sent in a header in an error of its own.
+    # Requests would quote a value that can't be sent in a header.
     return _matching(r"[!-~]+", text)
 
 
@@ -313,12 +312,12 @@ def _url(text: str) -> str:
 
 
 def _date(text: str) -> date:
-    # Python 3.11 and newer would also take 20240101 and 2024-W01-1.
+    # Python 3.11 and newer also accept 20240101 and 2024-W01-1.
     return date.fromisoformat(_matching(_DATE_OR_DATE_TIME, text)[:10])
 
 
 def _instant(text: str) -> str:
-    # msgspec would also take a space for the T, and an offset without its colon, which Gong doesn't document.
+    # msgspec also accepts a space for the T and an offset without a colon, which Gong doesn't document.
     _matching(r"\S{10}T\S{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", text)
     msgspec.convert(text, datetime)
     return text
@@ -346,14 +345,14 @@ def _matching(pattern: str, text: str) -> str:
 
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]+)?)?"
 _DATE_OR_DATE_TIME = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
-"""A date, or the date-time that Meltano passes for "30 days ago", which counts by its date."""
+"""A date, or a date-time, of which only the date counts: Meltano passes one for "30 days ago"."""
 
 _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "oauth_token_file": (_path, "the path of a file, not what the file holds"),
+    "oauth_token_file": (_path, "the path of a file, not its content"),
     "company_timezone": (ZoneInfo, "a time zone's IANA name, such as America/Los_Angeles"),
     "user_ids": (_user_ids, "an array of user IDs of up to 20 digits, each as a string; leave it out for all users"),
     "user_agent": (_header, "a line of printable ASCII characters"),
-    "uri": (_url, "a URL such as https://api.gong.io, with neither credentials nor a query in it"),
+    "uri": (_url, "a URL such as https://api.gong.io, without credentials or a query"),
     "date": (_date, "a calendar date (YYYY-MM-DD)"),
     "date-time": (_instant, "a time with a UTC offset, such as 2024-01-31T00:00:00Z"),
     "string": (_secret, "a string of printable ASCII characters without spaces or line breaks"),
@@ -361,4 +360,4 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "number": (_finite, "a number {bound}"),
     "boolean": (bool, "true or false"),
 }
-"""How to read a value and what it must be, by the setting's name, format or type."""
+"""How to convert a value and what it must be, by the setting's name, format or type."""

@@ -84,7 +84,7 @@ def _sync(tap: TapGongActivity, stream: GongStream) -> bool:
 
 def _probe(tap: TapGongActivity, stream: GongStream) -> bool:
     stream.ABORT_AT_RECORD_COUNT = 1
-    # A client sends nothing more after a failure that concerns the whole run.
+    # After a failure that affects the whole run, a client sends no more requests.
     tap.close_client()
     rows_before = tap.tally.rows
     try:

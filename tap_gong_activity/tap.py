@@ -1,4 +1,4 @@
-"""The tap: settings in, and out of them the streams and everything that they share in a run."""
+"""The tap: checks the settings, and builds from them the streams and what these share in a run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 MAX_NAMES = 10
-"""The most names that a warning of unknown ones lists."""
+"""Number of unknown names that a warning lists."""
 
 MAX_TEST_WAIT_SECONDS = 10.0
 """Longest Retry-After that `--test` honors."""
@@ -62,7 +62,7 @@ class TapGongActivity(Tap):
     name = "tap-gong-activity"
     config_jsonschema = PROPERTIES.to_dict()
     message_writer_class = MessageWriter
-    # In Gong, whoever leaves stays, as inactive, so there's no row for ACTIVATE_VERSION to delete.
+    # Gong keeps users who leave, as inactive, so there are no rows for ACTIVATE_VERSION to delete.
     capabilities: ClassVar = [one for one in Tap.capabilities if one is not TapCapabilities.ACTIVATE_VERSION]
 
     message_writer: MessageWriter
@@ -73,38 +73,38 @@ class TapGongActivity(Tap):
         config: dict[str, Any] | None = None,
         parse_env_config: bool = False,
         validate_config: bool = True,
-        **others: Any,  # noqa: ANN401 - those of the SDK
+        **others: Any,  # noqa: ANN401 - the SDK's
     ) -> None:
-        """Read and check the settings before the SDK does, and build the tap.
+        """Read and validate the settings before the SDK does, and build the tap.
 
-        The SDK would search the parent folders for a .env, leave numbers from the environment as text, quote wrong
-        values, also secret ones, and take an empty string for a value.
+        The SDK would search parent folders for a .env file, keep numbers from the environment as text, quote invalid
+        values, including secrets, and treat an empty string as a value.
 
         Args:
-            config: The settings, from files.
-            parse_env_config: Whether to read settings from the environment too, which win.
-            validate_config: Whether to check the settings.
+            config: Settings from files.
+            parse_env_config: Whether to read settings from the environment too; those take precedence.
+            validate_config: Whether to validate the settings.
             others: The SDK's other arguments.
 
         Raises:
-            TapError: If a setting, the catalog or the state can't be used.
+            TapError: If a setting, the catalog or the state is invalid.
         """
         self._is_test = False
-        self._given = present(config or {})
+        self._own_config = present(config or {})
         schemas = self._setting_schemas()
         if parse_env_config:
             load_dotenv_file()
-            self._given |= present(settings_in_environment(schemas, os.environ))
+            self._own_config |= present(settings_in_environment(schemas, os.environ))
             self._warn_of_unknown("variable", unknown_variables(schemas, os.environ))
         if validate_config:
             settings = self.settings
-            check_sdk_settings(self._given, {name: one for name, one in schemas.items() if name not in SCHEMAS})
-            self._given["start_date"] = str(settings.start_date)
-            self._warn_of_unknown("setting", [name for name in self._given if name not in schemas])
-        # The SDK would say that it reads no environment variables, as the tap has done so itself.
+            check_sdk_settings(self._own_config, {name: one for name, one in schemas.items() if name not in SCHEMAS})
+            self._own_config["start_date"] = str(settings.start_date)
+            self._warn_of_unknown("setting", [name for name in self._own_config if name not in schemas])
+        # The SDK would log that it doesn't read the environment, which the tap has already done.
         with quiet(self.logger):
-            super().__init__(config=dict(self._given), validate_config=False, **others)
-        mapped = self._given.get("stream_maps", {})
+            super().__init__(config=dict(self._own_config), validate_config=False, **others)
+        mapped = self._own_config.get("stream_maps", {})
         self._warn_of_unknown("stream in stream_maps", unknown_mapped_streams(mapped, [one.name for one in STREAMS]))
 
     @classmethod
@@ -121,31 +121,31 @@ class TapGongActivity(Tap):
 
     @cached_property
     def settings(self) -> Settings:
-        """The tap's own settings, checked.
+        """The tap's own settings, validated.
 
         Raises:
-            SettingsError: If one can't be used.
+            SettingsError: If one is invalid.
         """
-        return read_settings(self._given)
+        return read_settings(self._own_config)
 
     @cached_property
     def clock(self) -> Clock:
-        """Time, for the whole run."""
+        """The clock of the run."""
         return Clock()
 
     @cached_property
     def today(self) -> date:
-        """The company's current day, which stays the same however long the run takes."""
+        """The company's current date when the run started."""
         return company_today(self.clock.now(), self.settings.company_timezone)
 
     @cached_property
     def tally(self) -> Tally:
-        """What the run has done so far."""
+        """The run's counts and wait times."""
         return Tally(self.clock.monotonic)
 
     @cached_property
     def client(self) -> GongClient:
-        """The one client of the run, and with it the one limiter."""
+        """The client that all streams share, and with it the rate limit."""
         settings = self.settings
         return GongClient(
             ClientOptions(
@@ -165,7 +165,7 @@ class TapGongActivity(Tap):
 
     @cached_property
     def page_reader(self) -> PageReader:
-        """What reads pages through the client, for all streams and threads."""
+        """The reader of paginated responses that all streams and threads share."""
         return PageReader(self.client, warn=self.warn_once, clock=self.clock)
 
     @cached_property
@@ -189,7 +189,7 @@ class TapGongActivity(Tap):
             return OAuthCredentials(
                 settings.oauth_token_file,
                 api_url=settings.api_url,
-                api_url_is_given=settings.api_url_is_given,
+                api_url_is_set=settings.api_url_is_set,
                 user_agent=settings.user_agent,
                 request_timeout=settings.request_timeout,
                 clock=self.clock,
@@ -221,8 +221,8 @@ class TapGongActivity(Tap):
         return {}
 
     def warn_once(self, kind: str, sentence: str) -> None:
-        """Log a warning, unless the run has logged one of the same kind before."""
-        # Threads warn too, and of two that set the same key, only one finds its own value there.
+        """Log a warning, unless the run has already logged one of this kind."""
+        # Threads warn too: of two that set the same key at once, only one finds its own value.
         token = object()
         if self._kinds_warned_of.setdefault(kind, token) is token:
             self.logger.warning("%s", sentence)
@@ -231,7 +231,7 @@ class TapGongActivity(Tap):
     def discover_streams(self) -> Sequence[GongStream]:
         streams = [stream(tap=self) for stream in STREAMS]
         if self.input_catalog is not None:
-            # Here, because the SDK applies the catalog to the streams next.
+            # The SDK applies the catalog to the streams next.
             self._warn_of_unknown("stream in the catalog", complete_catalog(self.input_catalog, streams))
         return streams
 
@@ -244,33 +244,33 @@ class TapGongActivity(Tap):
     def setup_mapper(self) -> None:
         """Set up the stream maps as if every stream were selected.
 
-        For a deselected stream the SDK removes all columns and then refuses its map for want of the key, so a map of
-        `*` would end each run that doesn't read all streams.
+        The SDK removes all columns of a deselected stream and then rejects its map for lack of a key, so a map of `*`
+        would fail every run that doesn't select all streams.
 
         Raises:
-            SettingsError: If the SDK can't use the maps or the flattening.
+            SettingsError: If the SDK rejects the maps or the flattening.
         """
         streams = self.streams
         try:
             super(Tap, self).setup_mapper()
             self.mapper.register_raw_streams_from_catalog(with_all_selected(self.catalog))
-        except Exception as error:  # noqa: BLE001 - the SDK raises whatever comes of maps, faker and flattening
+        except Exception as error:  # noqa: BLE001 - maps, faker and flattening can raise anything
             is_safe = isinstance(error, (StreamMapConfigError, ValueError))
             reason = f": {str(error).rstrip('.')}" if is_safe else f" ({type(error).__name__})"
-            message = f"The settings for stream maps and flattening can't be used{reason}."
+            message = f"The settings for stream maps and flattening are invalid{reason}."
             raise SettingsError(message) from None
         for stream in streams.values():
             for stream_map in stream.stream_maps:
                 if isinstance(stream_map, CustomStreamMap):
                     guard(stream.name, stream_map)
 
-    # What the SDK has no public way for
+    # Private to the SDK, which has no public way
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """End the run, with the status of a process that a signal ended.
+        """End the run with the exit status that a shell reports for the signal.
 
-        The SDK writes the state again, perhaps in the middle of a row, and exits with 0, which tells an orchestrator
-        that all is well.
+        The SDK would write the state again, possibly in the middle of a row, and exit with 0, so an orchestrator would
+        see a success.
         """
         signals.handle(signum, frame)

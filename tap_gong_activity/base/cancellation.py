@@ -1,4 +1,4 @@
-"""Cancellation: a token that ends the waits of the work it belongs to, a run's or a window's."""
+"""Cancellation: a token that ends all waits of a run or of a window."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ if TYPE_CHECKING:
 
 
 class CancelledError(Exception):
-    """The work is no longer needed: the run is ending, or an earlier window failed."""
+    """The result is no longer needed: the run is ending, or an earlier window failed."""
 
 
 class Cancellation:
-    """A token that is cancelled once and for all, and its children with it; safe to share between threads.
+    """A token that can be cancelled once, together with its children; safe to share between threads.
 
-    It isn't handed through the layers: a thread that works for a window binds the window's token, and whatever waits in
-    that thread, however deep, finds it.
+    It isn't passed through the layers: a thread binds the token of its window, and every wait in that thread uses it.
 
     Args:
-        parent: Cancelling it cancels this token too.
+        parent: A token that cancels this one too.
     """
 
     def __init__(self, parent: Cancellation | None = None) -> None:
@@ -31,15 +30,15 @@ class Cancellation:
         self._children: WeakSet[Cancellation] = WeakSet()
         self._lock = threading.Lock()
         if parent is not None:
-            parent._adopt(self)  # noqa: SLF001 - of the same class
+            parent._adopt(self)  # noqa: SLF001 - the same class
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the work is no longer needed."""
+        """Whether the token has been cancelled."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """End every wait on this token and its children, now and later."""
+        """End every current and future wait on this token and its children."""
         self._cancelled.set()
         with self._lock:
             children = list(self._children)
@@ -47,12 +46,12 @@ class Cancellation:
             child.cancel()
 
     def raise_if_cancelled(self) -> None:
-        """Raise `CancelledError` if the work is no longer needed."""
+        """Raise `CancelledError` if the token has been cancelled."""
         if self.is_cancelled:
             raise CancelledError
 
     def wait(self, seconds: float) -> None:
-        """Let that many seconds pass.
+        """Wait for that many seconds.
 
         Raises:
             CancelledError: As soon as the token is cancelled.
@@ -68,7 +67,7 @@ class Cancellation:
 
     @contextmanager
     def bound(self) -> Iterator[None]:
-        """Have everything that this thread does meanwhile end with this token."""
+        """Bind the token to this thread inside the block."""
         before = _bound.set(self)
         try:
             yield
@@ -80,5 +79,5 @@ _bound: ContextVar[Cancellation | None] = ContextVar("cancellation", default=Non
 
 
 def bound_cancellation() -> Cancellation | None:
-    """Return the token that this thread works under, if it has bound one."""
+    """Return the token bound to this thread, if any."""
     return _bound.get()

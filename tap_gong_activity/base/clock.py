@@ -1,4 +1,4 @@
-"""Time as the tap sees it, so that tests can pass their own."""
+"""The clock: time and waits, which tests replace with their own."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from tap_gong_activity.base.cancellation import Cancellation, bound_cancellation
 
 
 class Clock:
-    """The machine's clock, and waits that end when the run does."""
+    """The machine's clock, with waits that end when the run ends."""
 
     def __init__(self) -> None:
         self._run = Cancellation()
 
     @property
     def cancellation(self) -> Cancellation:
-        """What ends the calling thread's waits: the token it has bound, or the run's."""
+        """The token that ends this thread's waits: the one bound to it, or the run's."""
         return bound_cancellation() or self._run
 
     def now(self) -> datetime:
-        """The current instant, in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Return seconds since an arbitrary point; never decreases."""
         return time.monotonic()
 
     def wait(self, seconds: float) -> None:
-        """Let that many seconds pass.
+        """Wait for that many seconds.
 
         Raises:
-            CancelledError: As soon as the run is stopped or the calling thread's work is cancelled.
+            CancelledError: When the run stops or this thread's token is cancelled.
         """
         self.cancellation.wait(seconds)
 
     def stop(self) -> None:
-        """Cancel the run: end every wait, now and later."""
+        """End every current and future wait of the run."""
         self._run.cancel()

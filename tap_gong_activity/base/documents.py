@@ -1,4 +1,4 @@
-"""JSON that a user passes in, as a file or as the text of an environment variable."""
+"""JSON from the user: in a file or in an environment variable."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_WRITER_WAIT = 30.0
-"""Seconds for which a FIFO may stay empty."""
+"""Seconds to wait for the writer of a FIFO."""
 
 MAX_DEPTH = 100
-"""Deeper nesting is no setting, catalog or state, and would exceed Python's recursion limit somewhere later on."""
+"""Maximum nesting; no setting, catalog or state is deeper, and more would exceed Python's recursion limit later."""
 
 
 def read_json_object(path: str, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
     """Read a JSON object from a file, or from stdin if the path is `-`.
 
     Raises:
-        ValueError: If it can't be read; the text says why and quotes nothing of the file.
+        ValueError: If it can't be read; the message says why and quotes nothing from the file.
     """
     try:
         data = _read("/dev/stdin" if path == "-" else path)
@@ -33,13 +33,13 @@ def read_json_object(path: str, parse_float: Callable[[str], Any] = float) -> di
         raise ValueError(message)
     content = parse_json(data, parse_float)
     if not isinstance(content, dict):
-        message = "it must hold a JSON object"
-        raise ValueError(message)  # noqa: TRY004 - the file's fault, not the caller's
+        message = "it must contain a JSON object"
+        raise ValueError(message)  # noqa: TRY004 - the file is wrong, not the caller
     return content
 
 
 def _read(path: str) -> bytes:
-    # Without O_NONBLOCK, opening a FIFO waits for a writer, if there never is one for good.
+    # Without O_NONBLOCK, opening a FIFO blocks until it has a writer, possibly forever.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - of a descriptor
         is_fifo = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
         if is_fifo and not any(select.select([file], [], [], MAX_WRITER_WAIT)):
@@ -50,10 +50,10 @@ def _read(path: str) -> bytes:
 
 
 def parse_json(text: str | bytes, parse_float: Callable[[str], Any] = float) -> Any:  # noqa: ANN401 - any JSON
-    """Parse JSON that can be written again; bytes may be in any of JSON's encodings, with a byte order mark or without.
+    """Parse JSON; bytes can be in any of JSON's encodings, with or without a byte order mark.
 
     Raises:
-        ValueError: If it's invalid, nested too deeply, or holds half of a surrogate pair; nothing of it is quoted.
+        ValueError: If it's invalid, nested too deeply, or contains a lone surrogate; the message quotes nothing.
     """
     message = "it's nested too deeply"
     try:
@@ -61,14 +61,14 @@ def parse_json(text: str | bytes, parse_float: Callable[[str], Any] = float) -> 
     except RecursionError:
         raise ValueError(message) from None
     except ArithmeticError:
-        message = "it holds a number out of range"
+        message = "it contains a number out of range"
         raise ValueError(message) from None
     if _is_nested_deeper(content, MAX_DEPTH):
         raise ValueError(message)
     try:
         json.dumps(content, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError:
-        message = "it holds a lone surrogate, which isn't valid Unicode"
+        message = "it contains a lone surrogate, which isn't valid Unicode"
         raise ValueError(message) from None
     return content
 

@@ -1,4 +1,4 @@
-"""How much memory the process takes from the machine, and what happens if the machine gives no more."""
+"""Memory: how much the process reserves, and how it fails when there's no more."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import threading
 from contextlib import suppress
 
 M_MMAP_THRESHOLD = -3
-"""glibc's name for the size from which an allocation is mapped on its own."""
+"""glibc's parameter for the size from which an allocation gets its own mapping."""
 
 M_ARENA_MAX = -8
-"""glibc's name for the number of heaps."""
+"""glibc's parameter for the maximum number of heaps."""
 
 LARGE_BYTES = 1024 * 1024
 
 STACK_BYTES = 1024 * 1024
-"""Stack of a thread where memory is limited."""
+"""Stack size of a thread if memory is limited."""
 
 
 def fit_into_limit() -> None:
-    """Reserve less where `ulimit -v` limits it: glibc takes 64 MB for each thread's heap, and 8 MB for its stack.
+    """Reserve less memory under `ulimit -v`: glibc reserves 64 MB per thread for its heap, and 8 MB for its stack.
 
-    To be called before the first thread is started.
+    Call it before starting any thread.
     """
     if sys.platform != "linux":
         return
@@ -33,19 +33,19 @@ def fit_into_limit() -> None:
 
 
 def return_large_buffers() -> None:
-    """Have buffers of a megabyte and more mapped on their own, where the C library is glibc.
+    """Make glibc return buffers of a megabyte and more to the operating system when they're freed.
 
-    glibc raises that threshold to the size of whatever is freed, up to 32 MB. Pages of several megabytes then come from
-    heaps that each thread has for itself and that rarely shrink, which took a third more memory.
+    glibc raises this threshold to the size of every freed buffer, up to 32 MB. Pages of several megabytes then come
+    from per-thread heaps, which rarely shrink; that took a third more memory.
     """
     _mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def require(size: int) -> None:
-    """Check that so many bytes can be allocated, for code in C that doesn't: msgspec 0.22 crashes.
+    """Check that a buffer of this size can be allocated, because msgspec 0.22 crashes if it can't.
 
     Raises:
-        MemoryError: If they can't.
+        MemoryError: If it can't.
     """
     bytearray(size)
 
@@ -53,6 +53,6 @@ def require(size: int) -> None:
 def _mallopt(parameter: int, value: int) -> None:
     import ctypes  # noqa: PLC0415 - slow
 
-    # Other C libraries have no mallopt, and some systems none that can be opened like this.
+    # Other C libraries have no mallopt, and not every system can load its C library like this.
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(parameter, value)

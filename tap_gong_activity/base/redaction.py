@@ -1,4 +1,4 @@
-"""Foreign text made fit for a log: no secret, no email address, one line, not too long."""
+"""Redaction: makes foreign text safe for messages, without secrets or email addresses, short and on one line."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 MARK = "[hidden]"
 
 MAX_INPUT_LENGTH = 2_000
-"""Characters that are looked at, so that no text costs more than a moment."""
+"""Characters to process, which bounds the time."""
 
 MAX_LENGTH = 500
-"""Characters that are left."""
+"""Maximum length of the result."""
 
 _EMAIL_ADDRESS = re.compile(r"""[^\s"<>,;:()\[\]]+""")
-"""A word that may be an email address, which it is if an @ is in it; matches in linear time."""
+"""A word, which is an email address if it contains an @; matches in linear time."""
 
 _ORDINARY_WORD = re.compile(r"[A-Za-z]?[a-z]{0,7}|\w{1,3}")
-"""A secret that many sentences hold by chance: somebody tries `wrong` as a key."""
+"""A secret that is likely to occur in ordinary sentences, such as a key of `wrong`."""
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return `text` as one line of at most 500 characters, with secrets and email addresses replaced by a mark.
+    """Return `text` as one line of at most `MAX_LENGTH` characters, with `MARK` for secrets and email addresses.
 
-    Only for text that the tap didn't write: an ordinary word that happens to be a secret is hidden where it's quoted or
-    assigned, as in `key="wrong"`, but not within a sentence.
+    For text that isn't the tap's own. A secret that is an ordinary word is hidden only where it's quoted or assigned,
+    as in `key="wrong"`.
     """
-    # Before anything is looked for, so that what looks like one line later can't hold what wasn't found.
+    # First, because joining lines could create a secret that wasn't found before.
     text = _one_line(_cut(text))
     shown = bytearray(b"+" * len(text))
     for start, end in _places(text, secrets):
@@ -46,7 +46,7 @@ def _cut(text: str) -> str:
         return text
     cut = text[: MAX_INPUT_LENGTH + 1]
     if not cut[-1].isspace():
-        # A word that is split may be half a secret.
+        # Half a word may be half a secret.
         cut = cut[: -len(cut.split()[-1])]
     return f"{cut} …"
 
@@ -71,7 +71,7 @@ def _places(text: str, secrets: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the ways in which a secret may be written: as it is, in a URL, and in JSON or as Python shows it."""
+    """Yield the forms in which a secret may appear: plain, encoded for a URL, or escaped in JSON or by `repr`."""
     for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
         for written in (form, re.sub("%..", lambda code: code[0].lower(), form)):
             for escaped in (written, json.dumps(written)[1:-1], repr(written)[1:-1]):

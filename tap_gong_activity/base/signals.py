@@ -1,8 +1,8 @@
-"""Signals that end the run: never lost, and never in the middle of what has to be finished.
+"""Signals that end the run: none is lost, and none interrupts what has to be finished.
 
-A handler that raises isn't enough. Python runs it in the main thread, which doesn't notice a signal that another
-thread received, or that came just before a wait began; and what it raises inside a finalizer or a callback is dropped.
-So a thread repeats the signal to the main thread until the run ends.
+A handler that raises isn't enough. Python runs it in the main thread, which doesn't notice a signal that arrives in
+another thread or just before a wait, and an exception inside a finalizer or a callback is dropped. So a thread repeats
+the signal to the main thread until the run ends.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ ENDING_SIGNALS = tuple(
 )  # Windows has no SIGHUP
 
 REPEAT_SECONDS = 0.1
-"""How often a signal is repeated."""
+"""Interval for repeating a signal."""
 
 MAX_ENDING_SECONDS = 5.0
-"""How long the run may take to end after a signal, besides what has to be finished."""
+"""Time for the run to end after a signal, in addition to the work that has to be finished."""
 
 MAX_FINISHING_SECONDS = 35.0
-"""Longest that the end of the run waits for what another thread has to finish: a token refresh."""
+"""Maximum time that the end of the run waits for another thread's token refresh."""
 
 
 @dataclass
 class _State:
-    """What has been received, and what the main thread is finishing."""
+    """The signal that was received, and whether the main thread is deferring it."""
 
     received: int | None = None
     received_at: float = 0.0
@@ -57,9 +57,9 @@ _others_finishing = threading.Lock()
 
 
 def install() -> None:
-    """Have SIGTERM, SIGINT and SIGHUP raise TerminatedError in the main thread from now on.
+    """Make SIGTERM, SIGINT and SIGHUP raise TerminatedError in the main thread.
 
-    A SIGHUP that is ignored stays so, as `nohup` wants it.
+    An ignored SIGHUP stays ignored, for `nohup`.
     """
     for number in ENDING_SIGNALS:
         if number != getattr(signal, "SIGHUP", None) or signal.getsignal(number) is not signal.SIG_IGN:
@@ -72,12 +72,12 @@ def install() -> None:
         try:
             threading.Thread(target=_repeat, args=(reading,), name="signals", daemon=True).start()
         except RuntimeError:
-            # The machine gives no more threads, so that there is none that could take the main thread's signals.
+            # The machine can't start a thread, so no other thread can receive the main thread's signals either.
             signal.set_wakeup_fd(-1)
 
 
-def handle(number: int, frame: FrameType | None = None) -> None:  # noqa: ARG001 - what Python passes
-    """Raise TerminatedError, or as soon as a `deferred` block is done.
+def handle(number: int, frame: FrameType | None = None) -> None:  # noqa: ARG001 - Python passes it
+    """Raise TerminatedError, in a `deferred` block at its end.
 
     Raises:
         TerminatedError: For the first signal that was received.
@@ -89,9 +89,9 @@ def handle(number: int, frame: FrameType | None = None) -> None:  # noqa: ARG001
 
 @contextmanager
 def deferred(seconds: float) -> Iterator[None]:
-    """Keep signals from ending the run inside the block, for up to `seconds` after one was received.
+    """Defer signals until the end of the block, for up to `seconds` after the first one.
 
-    In another thread than the main one, where no signal is raised, the process doesn't end before the block.
+    In threads other than the main one, no signal is raised; there, the process doesn't end before the block does.
     """
     if threading.current_thread() is not threading.main_thread():
         with _others_finishing:
@@ -106,26 +106,26 @@ def deferred(seconds: float) -> Iterator[None]:
 
 
 def stop_raising() -> None:
-    """Raise nothing from now on, because the run has ended and only `leave` is left."""
+    """Stop raising TerminatedError, because the run has ended and only `leave` remains."""
     _state.has_ended = True
 
 
 def leave(status: int) -> NoReturn:
-    """End the process, with `status` unless a signal was received; first let other threads leave `deferred` blocks.
+    """End the process with `status`, or with that of a received signal, after other threads' `deferred` blocks.
 
-    No exit handler runs: Python's own finalization crashes where another thread is inside OpenSSL.
+    No exit handler runs, because Python's finalization crashes while another thread is inside OpenSSL.
     """
     stop_raising()
-    # Never released, so that no other thread begins what would be cut short.
+    # Never released, so that no other thread starts something that would be cut off.
     _others_finishing.acquire(timeout=MAX_FINISHING_SECONDS)
     os._exit(status if _state.received is None else 128 + _state.received)
 
 
 def _repeat(reading: int) -> NoReturn:
-    """Send each signal to the main thread again, and end the process if that doesn't end it."""
+    """Send each signal to the main thread again, and end the process if that has no effect."""
     first: float | None = None
     while True:
-        # Python writes the number of each signal there, also of those that are sent here.
+        # Python writes every signal's number to the pipe, including those sent below.
         number = os.read(reading, 1)[0]
         if number not in ENDING_SIGNALS:
             continue
@@ -141,6 +141,6 @@ def _finishing_seconds() -> float:
 
 
 def _report_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-    # What a signal raises in a finalizer is raised again elsewhere.
+    # A signal's exception in a finalizer is raised again elsewhere.
     if not isinstance(unraisable.exc_value, TerminatedError):
         sys.__unraisablehook__(unraisable)

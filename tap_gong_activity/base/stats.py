@@ -1,4 +1,4 @@
-"""What a run has done so far, for its progress lines and its summary, and what it has waited for."""
+"""Statistics of a run: counts, and how long it waited for what."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
 
 class Wait(Enum):
-    """What a thread waits for."""
+    """A reason to wait."""
 
     PAGE = auto()
-    """The run itself, for the next page to write."""
-    TURN = auto()
-    """A request, for its turn by the rate limit."""
+    """The main thread waits for the next page to write."""
+    SLOT = auto()
+    """A request waits for a slot of the rate limit."""
     GONG = auto()
-    """A request, for Gong's answer or to be tried again."""
+    """A request waits for Gong's response or for a retry."""
 
 
 class Tally:
-    """Counts what is done, and measures which limit the run waits for; safe to share between threads.
+    """Counts requests and rows, and measures what the run waits for; safe to share between threads.
 
-    Several requests wait at once, while others' pages are written, so that their waits summed up would tell of more
-    time than has passed. Only that time counts in which the run had nothing to write, and each moment once: for the
-    rate limit if any request waited for its turn then, as a higher limit would have helped, and else for Gong.
+    Requests wait concurrently, so the sum of their waits can exceed the elapsed time. Only time counts in which there
+    was nothing to write: for the rate limit if a request was waiting for a slot, because a higher limit would have
+    helped, and otherwise for Gong.
 
     Attributes:
-        requests: Requests sent, each try counted.
-        retries: Tries after the first.
+        requests: Requests sent, including retries.
+        retries: Retries.
         rows: Rows read.
-        seconds_for_limit: Time that the run spent waiting for the rate limit.
-        seconds_for_gong: Time that it spent waiting for Gong alone.
+        seconds_for_limit: Time spent waiting for the rate limit.
+        seconds_for_gong: Time spent waiting for Gong.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -52,7 +52,7 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """Time since the counting began."""
+        """Time since the start."""
         return self._monotonic() - self._begun
 
     def add(self, *, requests: int = 0, retries: int = 0, rows: int = 0) -> None:
@@ -64,7 +64,7 @@ class Tally:
 
     @contextmanager
     def waiting(self, wait: Wait) -> Iterator[None]:
-        """Measure a wait, around which this stands."""
+        """Measure the wait inside the block."""
         self._change(wait, 1)
         try:
             yield
@@ -74,7 +74,7 @@ class Tally:
     def _change(self, wait: Wait, by: int) -> None:
         with self._lock:
             now = self._monotonic()
-            if self._waiting[Wait.PAGE] and self._waiting[Wait.TURN]:
+            if self._waiting[Wait.PAGE] and self._waiting[Wait.SLOT]:
                 self.seconds_for_limit += now - self._measured_until
             elif self._waiting[Wait.PAGE] and self._waiting[Wait.GONG]:
                 self.seconds_for_gong += now - self._measured_until

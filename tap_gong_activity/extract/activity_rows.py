@@ -1,7 +1,4 @@
-"""Gong's pages flattened into rows: one for each user and period, always with the same columns.
-
-The columns' types and meanings stand in `schemas/`.
-"""
+"""Rows of activity: pages flattened to one row per user and period, with the columns in `schemas/activity.json`."""
 
 from __future__ import annotations
 
@@ -25,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class Row(msgspec.Struct, gc=False):
-    """A row, its fields the columns in their order.
+    """A row; the fields are the columns in order.
 
-    Dates are the company's own (YYYY-MM-DD); instants are UTC and end in `Z`.
+    Dates are in the company's time zone (YYYY-MM-DD); instants are UTC and end in `Z`.
     """
 
     user_id: str
@@ -56,12 +53,12 @@ class Row(msgspec.Struct, gc=False):
 
 
 COLUMNS = Row.__struct_fields__
-"""A row's columns, in order."""
+"""The columns of a row, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Period:
-    """The columns that are the same for every user of a period."""
+    """The columns that all users share in a period."""
 
     start_date: str
     end_date: str
@@ -70,12 +67,12 @@ class _Period:
 
 
 class RowReader:
-    """Reads rows out of the pages of one window after another.
+    """Converts pages of activity to rows.
 
     Args:
-        zone: The company's time zone, if it is known.
-        warn: Takes a warning's kind and its sentence; called for each occurrence, so it should let each kind pass once.
-        redact: Makes foreign text fit for a message.
+        zone: The company's time zone, if known.
+        warn: Called with the kind and the text of a warning; logs each kind once.
+        redact: Makes foreign text safe for messages.
     """
 
     def __init__(
@@ -87,21 +84,21 @@ class RowReader:
         self._decoder = activity_decoder()
 
     def rows(self, window: Window, pages: Iterator[bytes | bytearray]) -> Iterator[list[Row]]:
-        """The rows of a window, a list for each of its pages.
+        """Yield the rows of each page of a window as a list.
 
         Raises:
-            UnexpectedResponseError: If an item has no user, or no dates that are a period of the window.
+            UnexpectedResponseError: If an item has no user, or its dates aren't a period of the window.
         """
         dates = set(window.periods().items())
-        # Every user of a window has the same periods, so each pair of Gong's texts is understood once.
-        understood: dict[tuple[str | None, str | None], _Period] = {}
-        return map(partial(self._rows_of_page, window, dates, understood), pages)
+        # All users of a window have the same periods, so each pair of dates is parsed once.
+        parsed: dict[tuple[str | None, str | None], _Period] = {}
+        return map(partial(self._rows_of_page, window, dates, parsed), pages)
 
     def _rows_of_page(
         self,
         window: Window,
         dates: set[tuple[date, date]],
-        understood: dict[tuple[str | None, str | None], _Period],
+        parsed: dict[tuple[str | None, str | None], _Period],
         body: bytes | bytearray,
     ) -> list[Row]:
         grain, is_complete = window.grain.value, window.is_complete
@@ -113,7 +110,7 @@ class RowReader:
             items = user.user_aggregate_activity or ()
             if not user.user_id:
                 if items:
-                    message = "Gong answered a user without userId"
+                    message = "Gong returned a user without userId"
                     raise UnexpectedResponseError(message)
                 continue
             periods = len({item.from_date for item in items})
@@ -125,9 +122,9 @@ class RowReader:
                 )
             for item in items:
                 texts = item.from_date, item.to_date
-                period = understood.get(texts)
+                period = parsed.get(texts)
                 if period is None:
-                    period = understood[texts] = self._understand(item, window, dates)
+                    period = parsed[texts] = self._parse_period(item, window, dates)
                 rows.append(
                     Row(
                         user.user_id,
@@ -143,23 +140,23 @@ class RowReader:
                 )
         return rows
 
-    def _understand(self, item: PeriodActivity, window: Window, dates: set[tuple[date, date]]) -> _Period:
+    def _parse_period(self, item: PeriodActivity, window: Window, dates: set[tuple[date, date]]) -> _Period:
         start_text, end_text = item.from_date, item.to_date
         if not start_text or not end_text:
-            message = f"Gong answered a period without {'toDate' if start_text else 'fromDate'}"
+            message = f"Gong returned a period without {'toDate' if start_text else 'fromDate'}"
             raise UnexpectedResponseError(message)
         start_at, end_at = read_instant(start_text), read_instant(end_text)
         for name, text, instant in (("fromDate", start_text, start_at), ("toDate", end_text, end_at)):
             if instant is None:
                 self._warn(
                     "instant",
-                    f"Gong's {name} {self._shown(text)} is no valid time, so its instant stays null; the date is read.",
+                    f"Gong's {name} {self._shown(text)} isn't a valid time; its date is used, its instant is null.",
                 )
             elif self._zone and instant.utcoffset() != instant.astimezone(self._zone).utcoffset():
                 self._warn(
                     "offset",
-                    f"Gong's {name} {self._shown(text)} has another offset than {self._zone.key}, so the setting "
-                    "company_timezone may not be the company's own time zone.",
+                    f"Gong's {name} {self._shown(text)} has a different offset than {self._zone.key}: check that "
+                    "company_timezone is the company's time zone in Gong.",
                 )
         start: date | None = self._date(start_text, "fromDate")
         end: date | None = self._date(end_text, "toDate")
@@ -167,9 +164,9 @@ class RowReader:
             start, end = self._in_company_zone(start_at, end_at)
         if (start, end) not in dates:
             message = (
-                f"Gong answered a period from {self._shown(start_text)} to {self._shown(end_text)}, which is no "
-                f"{window.grain.value} of the dates that were asked for: set company_timezone to the time zone that "
-                "the company has in Gong"
+                f"Gong returned a period from {self._shown(start_text)} to {self._shown(end_text)}, which doesn't "
+                f"match any {window.grain.value} in the requested range: set company_timezone to the company's time "
+                "zone in Gong"
             )
             raise UnexpectedResponseError(message)
         return _Period(str(start), str(end), in_utc(start_at), in_utc(end_at))
@@ -179,7 +176,7 @@ class RowReader:
         try:
             return msgspec.convert(text[:10], date)
         except msgspec.ValidationError:
-            message = f"Gong answered a period whose {name} is no date: {self._shown(text)}"
+            message = f"Gong returned a period whose {name} isn't a date: {self._shown(text)}"
             raise UnexpectedResponseError(message) from None
 
     def _shown(self, text: str) -> str:
@@ -190,10 +187,10 @@ class RowReader:
 
 
 EARLIEST_MIDNIGHT_IN_UTC = time(10)
-"""When a date begins first on Earth (UTC+14): 10:00 of the day before, in UTC."""
+"""Time in UTC when a date first begins anywhere (UTC+14): 10:00 on the day before."""
 
 
 def _may_be_the_day_before(instant: datetime | None) -> bool:
-    # A company's midnight, told in UTC, falls on the day before for every company east of it (18:30 for Kolkata). Where
-    # the company's clocks skip midnight, its day begins at 01:00, which is well before any of these.
+    # East of UTC, a company's midnight in UTC is on the day before (18:30 for Kolkata). Where clocks skip midnight, the
+    # company's day begins at 01:00, which is well before 10:00.
     return instant is not None and instant.time() >= EARLIEST_MIDNIGHT_IN_UTC

@@ -1,7 +1,4 @@
-"""Calendar periods: days, weeks that start on Monday, months, quarters and years.
-
-Plain dates throughout. Whose time zone they are in is the caller's business; here it makes no difference.
-"""
+"""Calendar periods: days, weeks that start on Monday, months, quarters and years; plain dates, without a time zone."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from enum import Enum
 
 
 class Grain(Enum):
-    """How long a period is; the values are what Gong calls `aggregationPeriod`."""
+    """The length of a period; the values are Gong's for `aggregationPeriod`."""
 
     DAY = "DAY"
     WEEK = "WEEK"
@@ -19,7 +16,7 @@ class Grain(Enum):
     YEAR = "YEAR"
 
     def period_start(self, day: date) -> date:
-        """First day of the period that holds `day`."""
+        """Return the first day of the period that contains `day`."""
         if self is Grain.WEEK:
             return day - timedelta(days=day.weekday())
         months = _MONTHS.get(self)
@@ -28,7 +25,7 @@ class Grain(Enum):
         return day.replace(month=(day.month - 1) // months * months + 1, day=1)
 
     def next_start(self, start: date) -> date:
-        """First day of the period after the one that begins on `start`, which is also that one's exclusive end."""
+        """Return the exclusive end of the period that starts on `start`, which is the next period's first day."""
         months = _MONTHS.get(self)
         if months is None:
             return start + timedelta(days=7 if self is Grain.WEEK else 1)

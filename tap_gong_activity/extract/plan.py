@@ -1,4 +1,4 @@
-"""The plan of a stream's run: which windows to read and in which order, from what earlier runs have written."""
+"""The plan: which windows a stream reads and in what order, given what earlier runs have written."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The days that have been written, all of them: from the start of the history to the bookmark.
+    """The days that have been written, without gaps, from the start of the history to the bookmark.
 
     Attributes:
         history_start: First day.
-        bookmark: Exclusive end. Before `history_start` if nothing is known to be written.
+        bookmark: Exclusive end; before `history_start` if no days are known to be written.
     """
 
     history_start: date
@@ -27,13 +27,12 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """The windows of one run.
+    """The windows that a run reads.
 
     Attributes:
         start: First day of the forward range, the start of a period.
-        windows: All windows, in order: the forward range's, then the open period, then the missing history's, newest
-            first.
-        history_is_held_back: Whether `start_date` lies before the history, and `end_date` keeps it from being extended.
+        windows: All windows in order: the forward range, the open period, then the missing history, newest first.
+        history_is_held_back: Whether `end_date` prevents extending the history back to `start_date`.
     """
 
     start: date
@@ -46,11 +45,11 @@ class Plan:
         return [window for window in self.windows if window.start < self.start]
 
     def after(self, window: Window, written: Written | None) -> Written:
-        """Return what has been written once a window of this plan has been, and all windows before it."""
-        # An open period has to be read again from its start.
+        """Return which days have been written after a window of this plan and all windows before it."""
+        # The next run has to read an open period again from its start.
         reached = window.end if window.is_complete else window.start
         if written is None or written.bookmark < window.start:
-            # Days between the bookmark and a start_date that moved forward aren't known to be written.
+            # start_date has moved past the bookmark, so the days between aren't known to be written.
             return Written(window.start, reached)
         if window.start < self.start:
             return replace(written, history_start=window.start)
@@ -68,17 +67,17 @@ def plan_windows(
     include_open_period: bool,
     written: Written | None,
 ) -> Plan:
-    """Plan a run.
+    """Plan a run of a stream.
 
     Args:
-        grain: The stream's period.
-        start_date: Earliest day to sync.
-        end_date: Exclusive end, if the user set one.
-        today: The company's current day, which is the latest end.
-        lookback_days: How far behind the bookmark to read again.
-        periods_per_window: How many periods a window holds at most.
-        include_open_period: Whether to read the period that the end cuts.
-        written: What earlier runs have written, or None to read everything.
+        grain: The stream's grain.
+        start_date: Earliest date to sync.
+        end_date: Exclusive end, if set.
+        today: The company's current date, which is the latest possible end.
+        lookback_days: How many days before the bookmark to read again.
+        periods_per_window: Maximum number of periods per window.
+        include_open_period: Whether to read the period that the end cuts off.
+        written: The days that earlier runs have written, or None to read everything.
     """
     end = min(end_date or today, today)
     bookmark = written.bookmark if written else None
@@ -88,7 +87,7 @@ def plan_windows(
         start,
         end,
         periods_per_window=periods_per_window,
-        # Once a period has been written whole, the part of it before end_date must not replace it.
+        # The part of a period before end_date must not replace a complete row that has been written.
         include_open_period=include_open_period and (bookmark is None or bookmark <= grain.period_start(end)),
     )
     if written is None:
@@ -97,7 +96,7 @@ def plan_windows(
     history_start = written.history_start
     period_start = grain.period_start(history_start)
     if period_start < min(history_start, end):
-        # Somebody edited it: a day in mid-period doesn't say that all of the period has been written.
+        # Edited by hand: a day within a period doesn't mean that the whole period has been written.
         history_start = grain.next_start(period_start)
     is_held_back = earliest < history_start and end_date is not None and end_date <= history_start
     if not is_held_back:
@@ -110,16 +109,18 @@ def plan_windows(
 
 
 def first_day(grain: Grain, start_date: date, bookmark: date | None, lookback_days: int) -> date:
-    """Return the first day to read: the bookmark less the lookback, at its period's start, never before `start_date`'s.
+    """Return the first day to read: the bookmark minus the lookback, moved back to the start of its period.
+
+    It's never before the start of `start_date`'s period.
 
     Args:
-        grain: The stream's period.
-        start_date: Earliest day to sync.
-        bookmark: Exclusive end of what earlier runs have written, if any did.
-        lookback_days: How far behind the bookmark to read again.
+        grain: The stream's grain.
+        start_date: Earliest date to sync.
+        bookmark: Exclusive end of what earlier runs have written, if any.
+        lookback_days: How many days before the bookmark to read again.
     """
     earliest = grain.period_start(start_date)
-    # Compared as a number of days, as a lookback of many thousand years has no date.
+    # Compared in days, because a lookback of thousands of years is out of range for a date.
     if bookmark is None or (bookmark - earliest).days <= lookback_days:
         return earliest
     return grain.period_start(bookmark - timedelta(days=lookback_days))

@@ -1,7 +1,7 @@
-"""Read-ahead: windows are fetched by several threads at once, and read in order as if fetched one after another.
+"""Read-ahead: several threads fetch windows concurrently, and their pages come out in order.
 
-Gong takes about a second for a response and allows three a second, so one request after another leaves most of that
-unused; and a window's next page can be requested only with the cursor of the page before.
+Gong takes about a second per response and allows three requests per second, so sequential requests would leave most of
+the limit unused. Within a window, each page needs the cursor of the previous one.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
     Page = bytes | bytearray
 
 MAX_UNCOMPRESSED_BYTES = 8 * 1024 * 1024
-"""Size of the waiting pages beyond which further ones are compressed, to about a tenth."""
+"""Size of the waiting pages above which new ones are compressed, to about a tenth."""
 
 MAX_WAITING_BYTES = 24 * 1024 * 1024
-"""Size of the waiting pages, as they are kept, beyond which no thread requests another."""
+"""Size of the waiting pages, as stored, above which no thread requests another."""
 
 MAX_AHEAD = 4
-"""How many windows for each thread are begun beyond the one being written: what has been fetched is lost on failure."""
+"""Windows per thread to start beyond the one being written; what they have fetched is lost on a failure."""
 
 STACK_BYTES = 1024 * 1024
-"""Address space for a thread's stack, of which the usual 8 MB leave too little where that is limited."""
+"""Stack size of a thread; the usual 8 MB can exhaust a limited address space."""
 
 POLL_SECONDS = 0.5
-"""Longest uninterrupted wait: Python may handle a signal right before a wait, which then doesn't end for it."""
+"""Maximum uninterrupted wait: if Python handles a signal right before a wait, the wait isn't interrupted."""
 
 
 class ReadAhead:
     """Fetches up to `parallel` windows at once.
 
     Args:
-        windows: The windows, in the order to read them in.
-        fetch: Requests one window's pages; ends when the token that its thread has bound is cancelled.
-        run: The run's token.
-        parallel: How many threads fetch, if the machine lets them start.
-        max_uncompressed: Bytes of waiting pages to keep uncompressed.
-        max_waiting: Bytes of waiting pages beyond which fetching waits.
+        windows: The windows, in order.
+        fetch: Fetches a window's pages; ends when the token bound to its thread is cancelled.
+        run: The cancellation token of the run.
+        parallel: Number of threads, if the machine can start that many.
+        max_uncompressed: Bytes of waiting pages above which new ones are compressed.
+        max_waiting: Bytes of waiting pages above which fetching pauses.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class ReadAhead:
         self._waiting_bytes = 0
         self._being_written = 0
         self._begun = 0
-        # The queues from here on won't be read: those after a failure, or all when the run ends.
+        # Queues from this index on won't be read: those after a failure, or all of them when the run ends.
         self._end = len(windows)
         self._changed = threading.Condition()
 
     def __iter__(self) -> Iterator[tuple[Window, Iterator[Page]]]:
-        """Each window and its pages, which must be taken to their end before the next window.
+        """Yield each window with its pages, which must be exhausted before the next window.
 
-        Whatever fetching a window raises is raised in its turn, after everything before it has been read. However this
-        ends, no further request is made.
+        An error while fetching a window is raised when it's that window's turn. However the iteration ends, no further
+        requests are sent.
         """
         if not self._start_threads():
             yield from ((queue.window, self._fetch(queue.window)) for queue in self._queues)
@@ -88,18 +88,18 @@ class ReadAhead:
                 with self._changed:
                     self._being_written = index
                     self._changed.notify_all()
-                # An iterator that keeps no page in a variable while the next one comes in.
+                # Unlike a generator, this iterator doesn't keep the last page in memory.
                 yield queue.window, iter(partial(self._take, queue), None)
         finally:
             self._end_at(0)
 
     def _start_threads(self) -> int:
-        """Start the threads, and return how many the machine has given."""
+        """Start the threads, and return how many of them the machine could start."""
         return_large_buffers()
         started, stack_before = 0, threading.stack_size(STACK_BYTES)
         with suppress(RuntimeError, MemoryError):
             while started < self._parallel:
-                # A daemon, as a request under way can't be taken back and must not hold up the end of the run.
+                # A daemon, because a request in flight can't be canceled and must not delay the end of the run.
                 threading.Thread(target=self._work, name=f"read-ahead-{started + 1}", daemon=True).start()
                 started += 1
         threading.stack_size(stack_before)
@@ -115,10 +115,10 @@ class ReadAhead:
             page = queue.pages.popleft()
             self._waiting_bytes -= len(page.content)
             self._changed.notify_all()
-        # Into a buffer of that size at once, as one that grows takes twice the memory.
+        # A buffer of the final size, because growing one takes twice the memory.
         return zlib.decompress(page.content, bufsize=page.size) if page.size else page.content
 
-    # In the threads
+    # Called in the threads
 
     def _work(self) -> None:
         while (index := self._begin_window()) is not None:
@@ -128,10 +128,10 @@ class ReadAhead:
                 with queue.cancellation.bound():
                     for page in self._fetch(queue.window):
                         self._put(queue, page)
-                        # Or it would stay in memory while this waits for room and while the next one comes in.
+                        # Frees the page during the waits for room and for the next one.
                         del page
                         self._wait_for_room(index)
-            except BaseException as error:  # noqa: BLE001 - raised again in the thread that writes
+            except BaseException as error:  # noqa: BLE001 - reraised in the main thread
                 queue.failure = error
                 self._end_at(index + 1)
             with self._changed:
@@ -139,9 +139,9 @@ class ReadAhead:
                 self._changed.notify_all()
 
     def _begin_window(self) -> int | None:
-        """The next window to fetch.
+        """Return the index of the next window to fetch, or None if there's none left.
 
-        None begins while much is waiting: it would stop halfway for want of room, until its cursor has expired.
+        While half the room is taken, no window starts: it would stop halfway, and its cursor could expire.
         """
         with self._changed:
             self._wait_until(
@@ -159,7 +159,7 @@ class ReadAhead:
             return self._begun - 1
 
     def _priority(self, index: int) -> int:
-        """The window being written first; then the next ones, while some window hasn't begun; then first come."""
+        """Return a window's priority: the one being written, then in order until all have started, then first come."""
         if index == self._being_written:
             return FIRST
         return index if self._begun < len(self._queues) else 0
@@ -179,11 +179,11 @@ class ReadAhead:
         self._queues[index].cancellation.raise_if_cancelled()
 
     def _has_room(self, index: int) -> bool:
-        # For the window being written always, or nothing would ever make room.
+        # There's always room for the window being written, because only writing makes room.
         is_awaited = index == self._being_written and not self._queues[index].pages
         return is_awaited or self._waiting_bytes <= self._max_waiting
 
-    # In either
+    # Called in any thread
 
     def _end_at(self, end: int) -> None:
         with self._changed:
@@ -200,14 +200,14 @@ class ReadAhead:
 
 
 class _WaitingPage(NamedTuple):
-    """A page as it is kept, and its size before it was compressed; 0 if it wasn't."""
+    """A page as stored, and its uncompressed size, or 0 if it isn't compressed."""
 
     content: Page
     size: int
 
 
 class _Queue:
-    """One window's pages, from the thread that fetches them to the one that writes them."""
+    """The pages of a window that have been fetched but not yet written."""
 
     def __init__(self, window: Window, cancellation: Cancellation) -> None:
         self.window = window

@@ -1,7 +1,4 @@
-"""Gong's users as rows: who they are, whom they report to, and whether they still work there.
-
-The columns' types and meanings are in `schemas/users.json`.
-"""
+"""Rows of users: pages of profiles, converted to the columns in `schemas/users.json`."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class UserRow(msgspec.Struct, gc=False):
-    """A row, its fields the columns in their order; instants are UTC and end in `Z`."""
+    """A row; the fields are the columns in order, and instants are UTC and end in `Z`."""
 
     user_id: str
     email_address: str | None
@@ -41,15 +38,15 @@ class UserRow(msgspec.Struct, gc=False):
 
 
 USER_COLUMNS = UserRow.__struct_fields__
-"""A row's columns, in order."""
+"""The columns of a row, in order."""
 
 
 class UserRowReader:
-    """Reads rows out of pages of users.
+    """Converts pages of users to rows.
 
     Args:
-        warn: Takes a warning's kind and its sentence, and lets each kind pass once.
-        redact: Makes foreign text fit for a message.
+        warn: Called with the kind and the text of a warning; logs each kind once.
+        redact: Makes foreign text safe for messages.
     """
 
     def __init__(self, *, warn: Callable[[str, str], None], redact: Callable[[str], str]) -> None:
@@ -58,7 +55,7 @@ class UserRowReader:
         self._decoder = users_decoder()
 
     def rows(self, pages: Iterator[bytes | bytearray]) -> Iterator[list[UserRow]]:
-        """The rows, a list for each page.
+        """Yield the rows of each page as a list.
 
         Raises:
             UnexpectedResponseError: If a user has no ID.
@@ -95,6 +92,6 @@ class UserRowReader:
         instant = read_instant(text)
         if instant is None:
             self._warn(
-                "instant", f"Gong's created {self._redact(text)[:40]!r} isn't a valid time, so its instant stays null."
+                "instant", f"Gong's created {self._redact(text)[:40]!r} isn't a valid time, so created_at is null."
             )
         return in_utc(instant)

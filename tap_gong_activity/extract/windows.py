@@ -1,7 +1,7 @@
-"""A range of days, cut into windows of whole calendar periods.
+"""Windows: a date range, cut into requests of whole calendar periods.
 
-Gong clips the first and the last period of a request to the requested dates: asked for half a week, it returns half its
-counts. So windows start and end on period boundaries.
+Gong clips the first and last period of a request to the requested dates: for half a week, it returns half the counts.
+So windows start and end on period boundaries.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from tap_gong_activity.extract.periods import Grain
 
 LAST_ZONE_TO_BEGIN_A_DAY = timezone(timedelta(hours=-12))
-"""The last zone on Earth to begin a date: once it has begun there, it has begun everywhere."""
+"""The last time zone where a date begins: once it has begun there, it has begun everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The days that one request spans.
+    """The date range of one request.
 
     Attributes:
         grain: The period by which Gong aggregates them.
         start: First day, the start of a period.
         end: Exclusive end; the start of a period too, unless the window is the open period.
-        is_complete: False only for the open period, which the end of the range cuts.
+        is_complete: False only for the open period, which the end of the range cuts off.
     """
 
     grain: Grain
@@ -44,23 +44,23 @@ class Window:
         return dict(_periods(self.grain, self.start, self.end))
 
     def __str__(self) -> str:
-        """Return both ends, as messages name a window."""
+        """Return both ends, for messages."""
         return f"{self.start} to {self.end}"
 
 
 def company_today(now: datetime, zone: ZoneInfo | None) -> date:
-    """Return the date of the company's current day, which is the latest exclusive end that Gong accepts.
+    """Return the company's current date, which is the latest exclusive end that Gong accepts.
 
     Args:
         now: The current instant, with its offset.
-        zone: The company's time zone. Without one it is the latest date that has begun everywhere (UTC-12), which lags
-            by a day, for a company east of UTC+12 now and then by two, and can never lead to a day that has not ended.
+        zone: The company's time zone. Without it, the result is the latest date that has begun everywhere (UTC-12). It
+            lags by a day, or by two for some hours east of UTC+12, and never makes an unfinished day look finished.
     """
     return now.astimezone(zone or LAST_ZONE_TO_BEGIN_A_DAY).date()
 
 
 def newest_period(grain: Grain, today: date) -> Window:
-    """Return the last period that has ended before the company's current day, as a window of its own."""
+    """Return the last period that has ended by the company's current date, as a window."""
     end = grain.period_start(today)
     return Window(grain, grain.period_start(end - timedelta(days=1)), end)
 
@@ -73,14 +73,14 @@ def cut_into_windows(
     periods_per_window: int,
     include_open_period: bool,
 ) -> list[Window]:
-    """Cut a range into windows that tile it, each of whole periods.
+    """Cut a date range into windows of whole periods that tile it.
 
     Args:
         grain: The period by which to aggregate.
         start: First day, the start of a period.
-        end: Exclusive end of the range; the period that it cuts is left out.
-        periods_per_window: How many periods a window holds at most.
-        include_open_period: Whether to add the period that `end` cuts, as a last window of its own.
+        end: Exclusive end of the range; the period that it cuts off is left out.
+        periods_per_window: Maximum number of periods per window.
+        include_open_period: Whether to add the period that `end` cuts off, as a separate last window.
     """
     open_start = grain.period_start(end)
     edges = [start, *(following for _, following in _periods(grain, start, open_start))]

@@ -1,1 +1,1 @@
-"""A client for Gong's API: no Singer, no settings."""
+"""A client for Gong's API; it depends on neither Singer nor the tap's settings."""

@@ -1,4 +1,4 @@
-"""What a request is signed with: an access key, or a bearer token that was obtained elsewhere."""
+"""Fixed credentials: an access key, or a bearer token obtained elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FixedCredentials:
 
     Args:
         header: The value of `Authorization`.
-        secrets: Every text that must not be seen.
+        secrets: Every text that no message may contain.
     """
 
     def __init__(self, header: str, secrets: Iterable[str]) -> None:
@@ -29,23 +29,23 @@ class FixedCredentials:
         return request
 
     def api_url(self) -> None:
-        """Neither a key nor a token tells the account's host."""
+        """Return None: neither a key nor a token comes with the account's host."""
 
-    def renew(self, refused: PreparedRequest) -> bool:  # noqa: ARG002 - what is fixed can't be renewed
-        """There is nothing to renew."""
+    def renew(self, refused: PreparedRequest) -> bool:  # noqa: ARG002 - there's nothing to renew
+        """Return False: there's nothing to renew."""
         return False
 
     def secrets(self) -> Iterable[str]:
-        """Every text that must not be seen."""
+        """Return every text that no message may contain."""
         return self._secrets
 
 
 def access_key_credentials(access_key: str, access_key_secret: str) -> FixedCredentials:
-    """HTTP Basic, which Gong documents for an access key and its secret."""
+    """Return credentials for HTTP Basic, which Gong documents for an access key and its secret."""
     encoded = b64encode(f"{access_key}:{access_key_secret}".encode()).decode()
     return FixedCredentials(f"Basic {encoded}", (encoded, access_key, access_key_secret))
 
 
 def bearer_credentials(access_token: str) -> FixedCredentials:
-    """A bearer token, which somebody else keeps current."""
+    """Return credentials with a bearer token, which is never refreshed."""
     return FixedCredentials(f"Bearer {access_token}", (access_token,))

@@ -1,6 +1,6 @@
-"""A client for Gong's API: each request paced, signed, retried where that helps, and its response understood.
+"""The client: sends requests within the rate limit, signed and with retries, and returns parsed responses.
 
-Sending is `transport.py`, what a status means is `failures.py`, what a page holds is `responses.py`.
+`transport.py` sends, `failures.py` interprets statuses, and `responses.py` parses pages.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ T = TypeVar("T")
 
 
 class Credentials(Protocol):
-    """What signs requests, and can tell its secrets so that no message repeats them."""
+    """Signs requests, and knows its secrets so that no message contains them."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Sign a request."""
 
     def api_url(self) -> str | None:
-        """The account's own host, where the credentials tell it."""
+        """Return the account's host if the credentials come with it."""
 
     def renew(self, refused: requests.PreparedRequest) -> bool:
-        """Renew what `refused` was signed with, after a 401; false if there is nothing to renew."""
+        """Renew the credentials after a 401 for `refused`; return False if there's nothing to renew."""
 
     def secrets(self) -> Iterable[str]:
-        """Every text that must not be seen."""
+        """Return every text that no message may contain."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClientOptions:
-    """How a client talks to Gong.
+    """Options of a client.
 
     Attributes:
-        api_url: The account's host, unless the credentials know it.
+        api_url: The account's host, unless the credentials come with it.
         user_agent: The `User-Agent` header.
         request_timeout: Seconds from sending a request to the last byte of its response.
         max_retry_wait: Longest Retry-After to honor, in seconds.
-        connections: How many threads send requests at once.
+        connections: Number of threads that send requests at once.
     """
 
     api_url: str
@@ -74,13 +74,13 @@ class GongClient:
     """Sends requests to Gong; safe to share between threads.
 
     Args:
-        options: How to talk to Gong.
-        credentials: What signs the requests.
-        limiter: The run's pace.
-        clock: Time.
-        tally: Counts requests and waits.
+        options: Options of the client.
+        credentials: Signs the requests.
+        limiter: Spaces the requests of the run.
+        clock: The clock of the run.
+        tally: Counts requests and measures waits.
         retries: Retries failed attempts.
-        warn: Takes the kind of a warning and its sentence, and lets each kind pass once.
+        warn: Called with the kind and the text of a warning; logs each kind once.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class GongClient:
         self._transport.close()
 
     def redact(self, text: str) -> str:
-        """Make foreign text fit for a message: without secrets and email addresses."""
+        """Remove secrets and email addresses from foreign text, so that a message can contain it."""
         return redact(text, self._credentials.secrets())
 
     def request(
@@ -125,17 +125,17 @@ class GongClient:
         *,
         max_bytes: int,
     ) -> T:
-        """Send one request, and return what `read` makes of the response's body.
+        """Send a request, and return its response as parsed by `read`.
 
         Args:
-            endpoint: Where to send it.
-            parameters: What to send: as JSON in the body of a POST, else in the query string.
-            read: Reads the body of a 200, and raises FailedResponseError if a retry may return a better one.
-            max_bytes: Size of the largest response that this request can have.
+            endpoint: The endpoint.
+            parameters: Parameters, sent as JSON in the body of a POST or in the query string of a GET.
+            read: Parses the body of a 200; raises FailedResponseError if a retry may fix it.
+            max_bytes: Maximum size of the response.
 
         Raises:
-            GongError: If Gong refuses, or no retry succeeded. `status` is that of the last response.
-            CancelledError: If the run is stopped meanwhile, or the response is no longer needed.
+            GongError: If Gong rejects the request, or every retry fails. `status` is that of the last response.
+            CancelledError: If the run stops, or the response is no longer needed.
         """
         content: dict[str, Any] = {"params": parameters}
         if endpoint.method == "POST":
@@ -143,7 +143,7 @@ class GongClient:
         try:
             return self._retries.call(lambda: self._attempt(endpoint, content, read, max_bytes))
         except FatalError as error:
-            # Any other request of the run would meet it, too, and is therefore not sent.
+            # Every other request of the run would fail in the same way, so none is sent.
             self._fatal_error = error
             raise
 
@@ -152,7 +152,7 @@ class GongClient:
     ) -> T:
         response = self._send(endpoint, content, max_bytes)
         failure = self._failure(response)
-        # A renewed token has the scopes of the one before.
+        # A renewed token has the same scopes.
         if (
             response.status == HTTPStatus.UNAUTHORIZED
             and not isinstance(failure, MissingScopeError)
@@ -174,7 +174,7 @@ class GongClient:
     def _send(self, endpoint: Endpoint, content: dict[str, Any], max_bytes: int) -> Response:
         url = self._credentials.api_url() or self._options.api_url
         if is_unencrypted(url):
-            self._warn("http", f"The credentials are sent unencrypted, as api_url ({origin(url)}) begins with http.")
+            self._warn("http", f"The credentials are sent unencrypted, because api_url ({origin(url)}) uses http.")
         self._raise_fatal_error()
         self._tally.add(requests=1)
         request = requests.Request(endpoint.method, url + endpoint.path, auth=self._credentials, **content)
@@ -182,8 +182,8 @@ class GongClient:
             return self._transport.exchange(request, max_bytes=max_bytes)
 
     def _acquire(self) -> None:
-        """Wait for the limiter, on a connection that is established."""
-        with self._tally.waiting(Wait.TURN):
+        """Wait for a slot of the rate limit; the connection is already established."""
+        with self._tally.waiting(Wait.SLOT):
             self._limiter.acquire()
         self._raise_fatal_error()
 
@@ -196,14 +196,14 @@ class GongClient:
             return None
         envelope = decode_envelope(response.body)
         if response.status == HTTPStatus.NOT_FOUND and response.is_truncated:
-            # What it means depends on the envelope.
+            # Its meaning depends on the envelope, which may be cut off.
             return RetryableError("Gong's response with status 404 was truncated", response.status)
         failure = failure_of(
             response.status, response.headers, envelope, secrets=self._credentials.secrets(), now=self._clock.now()
         )
         if isinstance(failure, RetryableError):
-            asked = failure.retry_after or 0.0
-            wait = asked if asked <= self._options.max_retry_wait else 0.0
+            retry_after = failure.retry_after or 0.0
+            wait = retry_after if retry_after <= self._options.max_retry_wait else 0.0
             if response.status == HTTPStatus.TOO_MANY_REQUESTS:
                 self._limiter.refused(wait)
             else:

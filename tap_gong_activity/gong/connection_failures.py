@@ -1,6 +1,6 @@
-"""Requests without a response: which failures a retry may fix, and which the user has to.
+"""Connection failures: which ones a retry may fix, and which need a change of the user's TLS or proxy configuration.
 
-Those are the user's own TLS and proxy configuration, in the environment variables that requests reads.
+That configuration is in the environment variables that requests reads.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def check_proxy(proxy: str | None) -> None:
     try:
         parts = urllib3.util.parse_url(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
     except (ValueError, TypeError):
-        # A TypeError of requests, if there's a user but no host.
+        # requests raises a TypeError for a user without a host.
         parts = urllib3.util.Url()
     if not parts.host or parts.scheme not in PROXY_SCHEMES:
         message = (
-            f"The proxy URL in {_PROXY_VARIABLES} can't be used: it must be like http://HOST:PORT, or begin with "
+            f"The proxy URL in {_PROXY_VARIABLES} can't be used: it must look like http://HOST:PORT, or start with "
             "https, socks4 or socks5"
         )
         raise FatalError(message)
@@ -82,7 +82,7 @@ def connection_failure(error: Exception, url: str, proxy: str | None, timeout: f
         through = f" through the proxy {origin(proxy)}" if proxy else ""
         return RetryableError(f"Connection to {origin(url)}{through} failed ({_root_cause(causes)})")
     return GongError(
-        f"The request to {origin(url)} can't be made ({type(error).__name__}): check api_url and the proxy settings"
+        f"The request to {origin(url)} can't be sent ({type(error).__name__}): check api_url and the proxy settings"
     )
 
 
@@ -95,7 +95,7 @@ def proxy_refusal(proxy: str | None) -> str:
 
 
 def _configuration_problem(causes: list[BaseException], url: str, proxy: str | None) -> str | None:
-    """Return what's wrong with the user's TLS or proxy configuration, so that no other attempt can succeed."""
+    """Return the error in the user's TLS or proxy configuration, if that's the cause."""
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
@@ -116,7 +116,7 @@ def _configuration_problem(causes: list[BaseException], url: str, proxy: str | N
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and everything that lies behind it, in the various ways that libraries keep it."""
+    """Yield an exception and all its causes, which libraries store in different ways."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -129,7 +129,7 @@ def causes_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def _root_cause(causes: list[BaseException]) -> str:
-    """Return what the operating system or OpenSSL names as the cause, or the kind of the last exception."""
+    """Return the cause according to the operating system or OpenSSL, or else the type of the last exception."""
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, requests.RequestException):
             return redact(cause.strerror)

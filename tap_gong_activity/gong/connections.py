@@ -1,8 +1,8 @@
-"""Connections within bounds: connecting, sending and receiving have deadlines, and every response a maximum size.
+"""Connections with bounds: deadlines for connecting and for a response, and a maximum size of a response.
 
-A timeout of requests applies to each read, so a response that arrives one byte at a time would never end. Here each
-read and write gets what is left of one deadline, so no thread has to watch it. The deadline of a response starts when
-its request is sent, on a connection that is established.
+The timeout of requests applies to each read, so a response that arrives one byte at a time would never time out. Here
+each read and write gets the time that is left until one deadline, without a thread that watches it. A response's
+deadline starts when its request is sent on an established connection.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from urllib3 import HTTPConnectionPool, HTTPResponse, PoolManager
 
 MAX_CONNECTIONS = 1_000
-"""Connections that are kept, since the pool makes room for all of them in advance."""
+"""Maximum size of the pool, which allocates all its slots in advance."""
 
 MAX_HEAD_BYTES = 1_048_576
-"""Bytes of a response's head, any number of `100 Continue` before it included."""
+"""Maximum size of a response's headers, including any `100 Continue` before them."""
 
 SEND_BYTES = 16_384
-"""Bytes that are sent at once: one TLS record, as `sendall` takes the whole timeout for each."""
+"""Bytes to send at once: one TLS record, because `sendall` applies the timeout to each."""
 
 
 class ResponseTimeoutError(TimeoutError):
-    """The deadline of a response passed before its head was complete."""
+    """The response's headers weren't complete by its deadline."""
 
 
 class TooManyBytesError(Exception):
-    """A response is larger than its bounds."""
+    """A response exceeds its maximum size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Limits:
     monotonic: Callable[[], float]
 
     def bounds(self, seconds: float) -> Bounds:
-        """Return bounds that begin now."""
+        """Return bounds that start now."""
         return Bounds(self.monotonic() + seconds, self.monotonic)
 
 
 class Bounds:
-    """The time and the bytes that are left for what a connection is doing."""
+    """The time and bytes that a connection has left for its current operation."""
 
     def __init__(self, deadline: float, monotonic: Callable[[], float]) -> None:
         self._deadline = deadline
@@ -68,7 +68,7 @@ class Bounds:
         self.bytes_left = MAX_HEAD_BYTES
 
     def seconds_left(self) -> float:
-        """Return how long the next operation may take.
+        """Return the time left until the deadline.
 
         Raises:
             TimeoutError: If the deadline has passed.
@@ -79,10 +79,10 @@ class Bounds:
         return seconds
 
     def count(self, size: int) -> None:
-        """Count bytes that have been read.
+        """Subtract the bytes that were read.
 
         Raises:
-            TooManyBytesError: If they are too many.
+            TooManyBytesError: If none are left.
         """
         self.bytes_left -= size
         if self.bytes_left < 0:
@@ -90,7 +90,7 @@ class Bounds:
 
 
 class _BoundedReader(io.RawIOBase):
-    """What `http.client` reads a response from: a socket, within bounds."""
+    """A socket's reader with bounds, from which `http.client` reads a response."""
 
     def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
         self._sock = sock
@@ -118,11 +118,11 @@ class _BoundedReader(io.RawIOBase):
 
 
 class _BoundedConnection(HTTPConnection):
-    """A connection whose every read and write ends by a deadline.
+    """A connection whose every read and write has a deadline.
 
     Attributes:
-        limits: Those of the transport.
-        bounds: Those of what is being done: connecting, or sending a request and reading its response.
+        limits: Limits of the transport.
+        bounds: Bounds of the current operation: connecting, or a request and its response.
     """
 
     limits: Limits
@@ -133,15 +133,15 @@ class _BoundedConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         start, timeout = self.limits.monotonic(), self.limits.connect_timeout
         sock = super()._new_conn()
-        # Addresses tried before this one were refused at once or took the whole timeout.
+        # Each address tried before was either refused immediately or took the whole timeout.
         self.bounds = self.limits.bounds(timeout - (self.limits.monotonic() - start) % timeout)
         self._has_been_used = False
         return sock
 
     def _tunnel(self) -> None:
-        # Of http.client, which has no public name for it.
+        # Private to http.client, which has no public way.
         super()._tunnel()
-        # The TLS handshake that follows takes the socket's timeout.
+        # The TLS handshake that follows uses the socket's timeout.
         self.sock.settimeout(self.bounds.seconds_left())
 
     @override
@@ -149,7 +149,7 @@ class _BoundedConnection(HTTPConnection):
         if self.is_closed:
             self.connect()
         self.limits.before_send()
-        # The wait may have been longer than the server keeps idle connections.
+        # The server may have closed an idle connection during the wait.
         if self._has_been_used and not self.proxy_is_tunneling and not self.is_connected:
             self.close()
             self.connect()
@@ -167,19 +167,19 @@ class _BoundedConnection(HTTPConnection):
             super().send(data[start : start + SEND_BYTES])
 
     @override
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3's own
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # urllib3's own return type
         try:
             return super().getresponse()
         except TimeoutError as error:
             raise ResponseTimeoutError from error
 
     def response_class(self, sock: socket.socket, *, method: str) -> HTTPClientResponse:  # type: ignore[override]
-        # Called by http.client for a response and for a proxy's response to CONNECT.
+        # http.client calls it for a response, and for a proxy's response to CONNECT.
         return HTTPClientResponse(_BoundedReader(sock, self.bounds), method=method)  # type: ignore[arg-type]
 
 
 class BoundedAdapter(HTTPAdapter):
-    """The transport of requests, with such connections, whatever kind of proxy is used."""
+    """The adapter of requests, with bounded connections for every kind of proxy."""
 
     poolmanager: PoolManager
 

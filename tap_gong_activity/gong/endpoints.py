@@ -1,4 +1,4 @@
-"""Gong's endpoints: method, path, where a response holds its users, and how large it can be."""
+"""Endpoints: method, path, where the users are in a response, and how large it can be."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import date
 
-MOST_USERS_A_PAGE = 1_000
-"""Gong puts 100 users on a page, and no field changes it; ten times that is still taken for a page."""
+MAX_USERS_PER_PAGE = 1_000
+"""Ten times the 100 users that Gong puts on a page, a number that no parameter changes."""
 
-MOST_BYTES_A_PERIOD = 1_024
-"""One user's item for one period takes about 600 bytes."""
+MAX_BYTES_PER_PERIOD = 1_024
+"""A user's item for a period takes about 600 bytes."""
 
-SMALLEST_LIMIT = 33_554_432
-"""Bytes that any answer may have, whatever its window."""
+MIN_RESPONSE_LIMIT_BYTES = 33_554_432
+"""Size that every response may have, however short the window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint that returns users in pages.
+    """An endpoint that returns pages of users.
 
     Attributes:
-        method: POST sends its parameters, the cursor among them, as a JSON body; GET in the query string.
-        path: Path below the account's host.
-        users_field: Name of the response's array of users.
-        id_field: Name of a user's ID in that array.
+        method: POST sends parameters and cursor as a JSON body; GET sends them in the query string.
+        path: Path on the account's host.
+        users_field: Name of the array of users in the response.
+        id_field: Name of the user's ID in that array.
     """
 
     method: str
@@ -44,14 +44,14 @@ USERS = Endpoint("GET", "/v2/users", users_field="users", id_field="id")
 
 @dataclass(frozen=True, slots=True)
 class PagedRequest:
-    """A request whose response comes in pages.
+    """A request with a paginated response.
 
     Attributes:
-        endpoint: Where to send it.
-        name: What it requests, as messages name it.
-        parameters: What to send, without a cursor.
-        max_bytes: Size of the largest page that the response can have.
-        hint_if_empty: What else a message should say if Gong found nothing.
+        endpoint: The endpoint.
+        name: Name of the request in messages.
+        parameters: Parameters, without a cursor.
+        max_bytes: Maximum size of a page.
+        hint_if_empty: Addition to the message that Gong found nothing.
     """
 
     endpoint: Endpoint
@@ -63,7 +63,7 @@ class PagedRequest:
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Which users' activity is asked for; None leaves a filter out."""
+    """A filter for users; None leaves a condition out."""
 
     ids: tuple[str, ...] | None = None
     created_from: str | None = None
@@ -73,31 +73,31 @@ class UserFilter:
 def activity_request(
     aggregation_period: str, start: date, end: date, *, periods: int, users: UserFilter
 ) -> PagedRequest:
-    """A request for users' activity.
+    """Return a request for activity.
 
     Args:
         aggregation_period: DAY, WEEK, MONTH, QUARTER or YEAR.
         start: First day, in the company's time zone.
         end: Exclusive end, in the company's time zone.
-        periods: How many periods lie between them.
-        users: Which users to ask for.
+        periods: Number of periods in the range.
+        users: Filter for users.
     """
-    wanted: dict[str, Any] = {"fromDate": str(start), "toDate": str(end)}
+    filters: dict[str, Any] = {"fromDate": str(start), "toDate": str(end)}
     if users.ids is not None:
-        wanted["userIds"] = list(users.ids)
+        filters["userIds"] = list(users.ids)
     if users.created_from is not None:
-        wanted["createdFromDateTime"] = users.created_from
+        filters["createdFromDateTime"] = users.created_from
     if users.created_to is not None:
-        wanted["createdToDateTime"] = users.created_to
+        filters["createdToDateTime"] = users.created_to
     return PagedRequest(
         AGGREGATE_BY_PERIOD,
         name=f"{start} to {end}",
-        parameters={"aggregationPeriod": aggregation_period, "filter": wanted},
-        max_bytes=max(SMALLEST_LIMIT, MOST_USERS_A_PAGE * MOST_BYTES_A_PERIOD * periods),
+        parameters={"aggregationPeriod": aggregation_period, "filter": filters},
+        max_bytes=max(MIN_RESPONSE_LIMIT_BYTES, MAX_USERS_PER_PAGE * MAX_BYTES_PER_PERIOD * periods),
         hint_if_empty=", the setting user_ids may name no user who is active" if users.ids is not None else "",
     )
 
 
 def users_request() -> PagedRequest:
-    """A request for all users, Gong's own avatars included, as they can have activity too."""
-    return PagedRequest(USERS, name="users", parameters={"includeAvatars": "true"}, max_bytes=SMALLEST_LIMIT)
+    """Return a request for all users, including Gong's avatars, which can have activity too."""
+    return PagedRequest(USERS, name="users", parameters={"includeAvatars": "true"}, max_bytes=MIN_RESPONSE_LIMIT_BYTES)

@@ -1,4 +1,4 @@
-"""What a response other than 200 means: which exception it is, and what to do about it."""
+"""Failures: what a status other than 200 means, which exception it raises, and what to do about it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class NothingFoundError(GongError):
-    """Gong found nothing for the filters, which it says with a 404."""
+    """Gong found nothing for the filters; it returns a 404 then."""
 
 
 class Meaning(NamedTuple):
-    """What to raise for a response, and what to advise."""
+    """The exception for a response, and the advice in its message."""
 
     error: type[GongError | RetryableError]
     advice: str = ""
@@ -29,30 +29,30 @@ class Meaning(NamedTuple):
 
 RETRY = Meaning(RetryableError)
 REFUSED = Meaning(GongError)
-MISSING_SCOPE = Meaning(MissingScopeError, "give the key or the app that scope in Gong")
+MISSING_SCOPE = Meaning(MissingScopeError, "add that scope to the key or the app in Gong")
 NOTHING_FOUND = Meaning(NothingFoundError)
 
 BY_STATUS: dict[int, Meaning] = {
     HTTPStatus.UNAUTHORIZED: Meaning(
         FatalError,
-        "check the access key and its secret, or the token, and api_url, which may not be the host of this account",
+        "check the access key and secret or the token, and that api_url is the host of this account",
     ),
     HTTPStatus.FORBIDDEN: Meaning(
-        FatalError, "the key has expired, or this machine's address isn't on the list of trusted IP addresses in Gong"
+        FatalError, "the key has expired, or this machine isn't among the trusted IP addresses in Gong"
     ),
     HTTPStatus.NOT_FOUND: Meaning(GongError, "there's no such endpoint at that host, so check api_url"),
     HTTPStatus.REQUEST_TIMEOUT: RETRY,
     HTTPStatus.TOO_MANY_REQUESTS: RETRY,
 }
-REDIRECT = Meaning(GongError, "redirects aren't followed, so set api_url to the host that Gong gave the account")
+REDIRECT = Meaning(GongError, "redirects aren't followed, so set api_url to your account's host")
 
 
 def meaning_of(status: int, envelope: ErrorEnvelope | None) -> Meaning:
-    """Return what a status other than 200 means.
+    """Return the meaning of a status other than 200.
 
     Args:
         status: The HTTP status.
-        envelope: What Gong says with it, or None if the body isn't Gong's.
+        envelope: The body, or None if it isn't Gong's envelope.
     """
     if status == HTTPStatus.UNAUTHORIZED and envelope and any("permission" in e.lower() for e in envelope.errors or ()):
         return MISSING_SCOPE
@@ -73,7 +73,7 @@ def failure_of(
     secrets: Iterable[str],
     now: datetime,
 ) -> GongError | RetryableError:
-    """Return the exception for a response, whose message says what Gong said and what to do."""
+    """Return the exception for a response; its message contains Gong's errors and what to do."""
     meaning = meaning_of(status, envelope)
     message = describe(status, headers, envelope, list(secrets))
     if meaning.advice:
@@ -86,7 +86,7 @@ def failure_of(
 def describe(
     status: int, headers: Mapping[str, str], envelope: ErrorEnvelope | None, secrets: list[str], problem: str = ""
 ) -> str:
-    """Say what a response was: its status, `problem` or Gong's errors, and its request ID."""
+    """Describe a response: status, `problem` or Gong's errors, and request ID."""
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
     message = f"Gong returned {status} {phrase}".rstrip()
     if problem:

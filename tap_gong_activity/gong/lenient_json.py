@@ -1,4 +1,4 @@
-"""JSON that msgspec refuses although Gong may send it: nested too deeply, or with lone surrogates."""
+"""JSON that msgspec rejects but Gong may send: nested too deeply, or with lone surrogates."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import msgspec
 T = TypeVar("T")
 
 MAX_DEPTH = 32
-"""Levels of nesting that are read; Gong documents five."""
+"""Levels of nesting to read; Gong documents five."""
 
 
 def decode(decoder: msgspec.json.Decoder[T], text: Any) -> T:  # noqa: ANN401 - bytes of any kind
-    """Decode JSON; values nested deeper than `MAX_DEPTH` count as null where they exceed msgspec's recursion limit.
+    """Decode JSON; where it exceeds msgspec's recursion limit, values deeper than `MAX_DEPTH` become null.
 
     Raises:
-        msgspec.DecodeError: If it isn't valid JSON, or of another shape.
+        msgspec.DecodeError: If it isn't valid JSON or has the wrong shape.
     """
     try:
         return decoder.decode(text)
@@ -26,7 +26,7 @@ def decode(decoder: msgspec.json.Decoder[T], text: Any) -> T:  # noqa: ANN401 - 
 
 
 def decode_or_none(raw: msgspec.Raw, kind: type[T]) -> T | None:
-    """Decode a value, or return None if it's of another type."""
+    """Decode a value, or return None if it has another type."""
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -47,13 +47,13 @@ def without_lone_surrogates(body: bytes | bytearray) -> bytes | bytearray:
     """
     text = body
     if not body.isascii():
-        # What msgspec skips, it doesn't check to be UTF-8.
+        # msgspec doesn't validate the UTF-8 of values that it skips.
         try:
             body.decode()
         except UnicodeDecodeError:
             text = _RAW_SURROGATE.sub("\ufffd".encode(), body)
             text.decode()
-    # A single byte is found 50 times as fast as three, and few pages hold one.
+    # Searching for one byte is 50 times as fast as for three, and few pages contain it.
     if b"\\" in text and (b"\\ud" in text or b"\\uD" in text):
         replaced = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
         text = text if replaced == text else replaced
@@ -64,7 +64,7 @@ _STRUCTURE = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
 
 
 def _without_deep_values(text: bytes) -> bytearray:
-    """Replace arrays and objects nested deeper than `MAX_DEPTH` by null, without looking inside."""
+    """Replace arrays and objects nested deeper than `MAX_DEPTH` with null, without parsing them."""
     kept, copied, depth, in_string = bytearray(), 0, 0, False
     for token in _STRUCTURE.finditer(text):
         match token[0]:

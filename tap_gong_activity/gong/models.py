@@ -1,7 +1,7 @@
-"""The fields of a page that Gong documents, as typed structs, and a warning for those that it doesn't.
+"""Models of the pages that Gong documents, and a warning about fields that it doesn't.
 
-Gong documents no field as required, and neighboring endpoints return explicit nulls, so every field may be null or
-missing here; rows check what they can't do without. Undocumented fields are dropped, whatever they hold.
+Gong documents no field as required, and neighboring endpoints return explicit nulls, so every field can be null or
+missing; the row readers check the ones they need. Undocumented fields are dropped, whatever their values.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_NAMES = 10
-"""Unknown fields that a warning names."""
+"""Number of unknown fields that a warning lists."""
 
 MAX_NAME_LENGTH = 100
-"""Characters of a field's name that it shows."""
+"""Characters of a field's name in that warning."""
 
 
 class PeriodActivity(msgspec.Struct, rename="camel", gc=False):
-    """One user's counters in one period; they come first, in Gong's order, then the period's dates."""
+    """A user's counters in a period, in Gong's order, followed by the period's dates."""
 
     calls_as_host: int | None = None
     calls_gave_feedback: int | None = None
@@ -50,7 +50,7 @@ class PeriodActivity(msgspec.Struct, rename="camel", gc=False):
 
 
 class UserActivity(msgspec.Struct, rename="camel", gc=False):
-    """One user with an item for each period of the window."""
+    """A user, with an item for each period of the window."""
 
     user_id: str | None = None
     user_email_address: str | None = None
@@ -58,7 +58,7 @@ class UserActivity(msgspec.Struct, rename="camel", gc=False):
 
 
 class ActivityPage(msgspec.Struct, rename="camel"):
-    """One page of activity."""
+    """A page of activity."""
 
     users_aggregate_activity: Sequence[UserActivity] | None = None
 
@@ -86,7 +86,7 @@ class _KnownActivityPage(ActivityPage, forbid_unknown_fields=True):
 
 
 class UserSettings(msgspec.Struct, rename="camel", gc=False):
-    """What Gong records and imports of a user, in Gong's order."""
+    """A user's settings, in Gong's order."""
 
     web_conferences_recorded: bool | None = None
     prevent_web_conference_recording: bool | None = None
@@ -98,7 +98,7 @@ class UserSettings(msgspec.Struct, rename="camel", gc=False):
 
 
 class User(msgspec.Struct, rename="camel", gc=False):
-    """One user's profile, as far as a column holds it."""
+    """A user's profile, limited to fields that have a column."""
 
     id: str | None = None
     email_address: str | None = None
@@ -113,7 +113,7 @@ class User(msgspec.Struct, rename="camel", gc=False):
 
 
 class UsersPage(msgspec.Struct, rename="camel"):
-    """One page of users."""
+    """A page of users."""
 
     users: Sequence[User] | None = None
 
@@ -141,11 +141,11 @@ class _KnownUsersPage(UsersPage, forbid_unknown_fields=True):
 
 
 class PageDecoder(Generic[T]):
-    """Decodes pages; safe for one thread.
+    """Decodes pages; not safe to share between threads.
 
     Args:
-        page: What to decode into, which ignores unknown fields.
-        known: A subclass of it that lists every field that Gong documents, and forbids others.
+        page: The model to decode into; it ignores unknown fields.
+        known: A subclass of it with all fields that Gong documents; it forbids others.
     """
 
     def __init__(self, page: type[T], known: type[T]) -> None:
@@ -158,10 +158,10 @@ class PageDecoder(Generic[T]):
         """Decode a page.
 
         Returns:
-            The page, and the names of its fields that Gong doesn't document; only once, as they're the same ever after.
+            The page, and the names of its undocumented fields; only the first time that there are any.
 
         Raises:
-            UnexpectedResponseError: If a documented field has another type than Gong documents.
+            UnexpectedResponseError: If a field doesn't have the documented type.
         """
         try:
             if not self._found_unknown:
@@ -181,21 +181,21 @@ class PageDecoder(Generic[T]):
 
 
 def activity_decoder() -> PageDecoder[ActivityPage]:
-    """A decoder for pages of activity."""
+    """Return a decoder for pages of activity."""
     return PageDecoder(ActivityPage, _KnownActivityPage)
 
 
 def users_decoder() -> PageDecoder[UsersPage]:
-    """A decoder for pages of users."""
+    """Return a decoder for pages of users."""
     return PageDecoder(UsersPage, _KnownUsersPage)
 
 
 def describe_unknown_fields(names: set[str], redact: Callable[[str], str]) -> str:
-    """A warning that names at most `MAX_NAMES` of them, made fit for a log by `redact`."""
+    """Return a warning with at most `MAX_NAMES` of the names, each passed through `redact`."""
     shown = ", ".join(repr(redact(name)[:MAX_NAME_LENGTH]) for name in heapq.nsmallest(MAX_NAMES, names))
     more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
     fields = "1 unknown field, which is" if len(names) == 1 else f"{len(names):,} unknown fields, which are"
-    return f"Gong returned {fields} left out: {shown}{more}."
+    return f"Gong returned {fields} ignored: {shown}{more}."
 
 
 _NESTED: dict[str, type[Any]] = {

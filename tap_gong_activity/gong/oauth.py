@@ -1,9 +1,9 @@
-"""OAuth with Gong's single-use refresh tokens, refreshed in a transaction.
+"""OAuth credentials: an access token, refreshed with Gong's single-use refresh tokens in a transaction.
 
-A refresh token can be used once, and the response to it holds the next. So room for the next one is proven before, it's
-on disk before the access token of the same response is used, and only one process at a time refreshes. The facts about
-Gong's token endpoint, which its documentation leaves out, are those that other connectors rely on: the refresh token in
-the query, the client's id and secret by HTTP Basic, `invalid_grant` for a token that was used before.
+A refresh token can be used only once, and the response contains the next one. So before the request, the token file is
+tested for room; the next refresh token is on disk before the new access token is used; and only one process refreshes
+at a time. Gong doesn't document its token endpoint; as other connectors do, the refresh token is sent in the query and
+the client's ID and secret with HTTP Basic, and `invalid_grant` means that a refresh token was used before.
 """
 
 from __future__ import annotations
@@ -37,45 +37,45 @@ if TYPE_CHECKING:
     from tap_gong_activity.gong.retries import Retries
 
 TOKEN_PATH = "/oauth2/generate-customer-token"  # noqa: S105 - a path
-"""The token endpoint, below its host."""
+"""Path of the token endpoint."""
 
 GONG_TOKEN_HOST = "https://app.gong.io"  # noqa: S105 - a host
-"""Gong's host for tokens, whatever host the account's API has."""
+"""Gong's host for tokens, regardless of the account's API host."""
 
 MAX_MARGIN = timedelta(seconds=60)
-"""How long before it expires an access token is no longer used; a tenth of its lifetime, if that is less."""
+"""How long before its expiry an access token is refreshed, but at most a tenth of its lifetime."""
 
 DEFAULT_LIFETIME_SECONDS = 86_400.0
-"""How long an access token is used whose response doesn't say."""
+"""Lifetime of an access token if the response doesn't contain it."""
 
 MAX_LIFETIME_SECONDS = 366 * DEFAULT_LIFETIME_SECONDS
-"""When an access token is refreshed in any case."""
+"""Maximum lifetime of an access token."""
 
 TOKEN_TIMEOUT_SECONDS = 30.0
-"""How long the token endpoint may take; no setting, because the end of the run waits for a refresh."""
+"""Timeout of the token endpoint; not a setting, because the end of a run waits for a refresh."""
 
 STORE_SECONDS = 5.0
-"""How long storing the response may take."""
+"""Time to store the response."""
 
 MAX_HEADER_VALUE_LENGTH = 8_000
-"""Longest token to send: servers refuse longer headers, and the file needs room for the refresh token."""
+"""Maximum length of an access token: servers reject longer headers, and the file needs room for both tokens."""
 
 MAX_RESPONSE_BYTES = 1_048_576
-"""Size of the largest response of the token endpoint."""
+"""Maximum size of a response of the token endpoint."""
 
 
 class OAuthCredentials:
     """Signs requests with an access token that is refreshed when it expires, once for all threads and processes.
 
     Args:
-        path: The token file. It must be readable by its owner only.
-        api_url: The host to use, also for tokens unless it is one of Gong's own.
-        api_url_is_given: Whether `api_url` goes before the host that comes with a token.
+        path: The token file, which only its owner may be able to read.
+        api_url: The API's host, which also serves tokens unless it's one of Gong's own.
+        api_url_is_set: Whether `api_url` takes precedence over the host that comes with a token.
         user_agent: The `User-Agent` header.
-        request_timeout: Seconds that the token endpoint may take, below `TOKEN_TIMEOUT_SECONDS`.
-        clock: Time.
+        request_timeout: Timeout of the token endpoint in seconds, at most `TOKEN_TIMEOUT_SECONDS`.
+        clock: The clock of the run.
         retries: Retries failed refreshes.
-        log: Takes a sentence about a long wait for another process.
+        log: Called with a sentence if another process keeps the file locked.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class OAuthCredentials:
         path: Path,
         *,
         api_url: str,
-        api_url_is_given: bool,
+        api_url_is_set: bool,
         user_agent: str,
         request_timeout: float,
         clock: Clock,
@@ -92,7 +92,7 @@ class OAuthCredentials:
     ) -> None:
         self._path = path
         self._api_url = api_url
-        self._api_url_is_given = api_url_is_given
+        self._api_url_is_set = api_url_is_set
         self._user_agent = user_agent
         self._timeout = min(TOKEN_TIMEOUT_SECONDS, request_timeout)
         self._clock = clock
@@ -104,30 +104,30 @@ class OAuthCredentials:
         self._expires_at: datetime | None = None
         self._customer_url: str | None = None
         self._secrets: set[str] = set()
-        # The refresh token travels in a query, which urllib3 writes into its log at level DEBUG.
+        # urllib3 logs the query, which contains the refresh token, at level DEBUG.
         logging.getLogger("urllib3.connectionpool").addFilter(self._hide_secrets)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign a request, after a refresh if the token has expired."""
+        """Sign a request; refresh an expired token first."""
         request.headers["Authorization"] = f"Bearer {self._current_token()}"
         return request
 
     def api_url(self) -> str | None:
-        """The host that Gong named together with the token, unless `api_url` is set."""
-        if self._api_url_is_given:
+        """Return the host that came with the token, unless `api_url` is set."""
+        if self._api_url_is_set:
             return None
         self._current_token()
         return self._customer_url
 
     def renew(self, refused: requests.PreparedRequest) -> bool:
-        """Refresh the token that a 401 refused, unless another thread has done so."""
+        """Refresh the token after a 401, unless another thread has done so."""
         with self._lock:
             if refused.headers["Authorization"] == f"Bearer {self._access_token}":
                 self._refresh()
         return True
 
     def secrets(self) -> Iterable[str]:
-        """Every token and client secret that this run has seen."""
+        """Return every token and client secret that this run has seen."""
         return frozenset(self._secrets)
 
     def _current_token(self) -> str:
@@ -147,7 +147,7 @@ class OAuthCredentials:
                     content = self._retries.call(lambda: self._exchange(file, content))
                 self._use(content)
         except TapError as error:
-            # The other threads would meet it, too, at the cost of another request.
+            # Other threads would fail in the same way, each after another request.
             self._failure = error
             raise
 
@@ -155,7 +155,7 @@ class OAuthCredentials:
         content = file.read()
         for name in ("client_id", "client_secret", "refresh_token"):
             value = content.get(name)
-            # A header can't hold everything; a query can, so whatever refresh token Gong issued can be used.
+            # A query can contain any refresh token that Gong issues; a header can't contain any text.
             if not (isinstance(value, str) and value if name == "refresh_token" else _is_printable(value)):
                 message = (
                     f"The OAuth token file {self._path} has no {name}, which must be a string of printable ASCII "
@@ -166,7 +166,7 @@ class OAuthCredentials:
         return content
 
     def _has_another_valid_token(self, content: dict[str, Any]) -> bool:
-        """Whether another thread's or process's refresh has left a token that hasn't expired."""
+        """Return whether another thread or process has stored a token that hasn't expired."""
         token, expires_at = content.get("access_token"), _instant(content.get("expires_at"))
         return (
             _is_printable(token)
@@ -190,9 +190,9 @@ class OAuthCredentials:
         self._customer_url = _url(content.get("api_base_url_for_customer"))
 
     def _exchange(self, file: TokenFile, content: dict[str, Any]) -> dict[str, Any]:
-        """Exchange the refresh token, and return what has been stored for it.
+        """Exchange the refresh token, store the new ones, and return the new content of the file.
 
-        From the moment the request is sent no signal is raised, and the process doesn't end, until that is done.
+        Once the request is sent, signals and the end of the process wait until that's done.
         """
         with ExitStack() as stack:
             transport = Transport(
@@ -220,9 +220,9 @@ class OAuthCredentials:
             return renewed
 
     def _renewed(self, response: Response) -> dict[str, Any]:
-        """Return what a response changes in the file.
+        """Return the new values from a response.
 
-        Whatever is odd about it must not lose its refresh token, because the old one is gone.
+        Even if the response is invalid in other ways, its refresh token must be kept, because the old one is used up.
         """
         fields = _fields(response.body)
         refresh_token = fields.get("refresh_token")
@@ -243,30 +243,30 @@ class OAuthCredentials:
 
     def _failure_of(self, response: Response, fields: dict[str, Any]) -> TapError | RetryableError:
         status, error = response.status, fields.get("error")
-        answered = f"The OAuth token endpoint {self._token_host()} answered {status}"
+        returned = f"The OAuth token endpoint {self._token_host()} returned {status}"
         if isinstance(error, str) and error:
-            answered += f" ({redact(error, self._secrets)})"
+            returned += f" ({redact(error, self._secrets)})"
         if response.is_truncated:
-            return RetryableError(f"{answered}, but its response was truncated", status)
+            return RetryableError(f"{returned}, but its response was truncated", status)
         if status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS} or (
             status >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
-            return RetryableError(answered, status, retry_after=retry_after(response.headers, self._clock.now()))
+            return RetryableError(returned, status, retry_after=retry_after(response.headers, self._clock.now()))
         if status == HTTPStatus.UNAUTHORIZED or error == "invalid_client":
             advice = f"check client_id and client_secret in {self._path}"
         elif status == HTTPStatus.OK:
             advice = "but its response has no refresh_token"
         elif status != HTTPStatus.BAD_REQUEST:
-            advice = "that isn't a response of Gong's, so check api_url and what is between here and Gong"
+            advice = "the response isn't Gong's, so check api_url and any proxy on the way"
         else:
             advice = (
                 f"the refresh_token in {self._path} has been used before or was revoked, so authorize the app in Gong "
                 "again and put the new refresh_token there"
             )
-        return TapError(f"{answered}: {advice}.")
+        return TapError(f"{returned}: {advice}.")
 
     def _token_host(self) -> str:
-        # Whoever turns the tap to a stand-in for Gong has its tokens there too.
+        # A stand-in for Gong serves its own tokens.
         host = urlsplit(self._api_url).hostname or ""
         return GONG_TOKEN_HOST if host == "gong.io" or host.endswith(".gong.io") else self._api_url
 
@@ -276,7 +276,7 @@ class OAuthCredentials:
 
 
 def _fields(body: bytes | bytearray) -> dict[str, Any]:
-    """Return the members of a response; the tokens can be found in one that isn't valid JSON, or nested too deep."""
+    """Return the fields of a response; in invalid or deeply nested JSON, at least the tokens."""
     text = bytes(body).decode(errors="replace")
     with suppress(ValueError, RecursionError):
         fields = json.loads(text)
@@ -290,7 +290,7 @@ def _fields(body: bytes | bytearray) -> dict[str, Any]:
 
 def _lifetime_seconds(expires_in: object) -> float:
     try:
-        seconds = float(expires_in)  # type: ignore[arg-type] # whatever it is
+        seconds = float(expires_in)  # type: ignore[arg-type] # any JSON
     except OverflowError:
         return MAX_LIFETIME_SECONDS
     except (TypeError, ValueError):
@@ -299,7 +299,7 @@ def _lifetime_seconds(expires_in: object) -> float:
 
 
 def _is_printable(value: object) -> TypeGuard[str]:
-    """Whether a value can be sent in a header."""
+    """Return whether a value can be sent in a header."""
     return isinstance(value, str) and re.fullmatch(rf"[!-~]{{1,{MAX_HEADER_VALUE_LENGTH}}}", value) is not None
 
 

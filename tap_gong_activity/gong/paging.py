@@ -1,4 +1,4 @@
-"""The pages of a request: from cursor to cursor, and once more if users are missing."""
+"""Pagination: follows the cursor, and reads a request again if users are missing."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from tap_gong_activity.gong.endpoints import PagedRequest
 
 MAX_PAGES_WITHOUT_NEW_USER = 10
-"""Pages in a row after which paging doesn't advance."""
+"""Number of such pages in a row after which pagination fails."""
 
 MAX_FRUITLESS_READINGS = 2
-"""Second readings that found nobody new, after which a run doesn't read a request twice for missing users."""
+"""Number of second readings without a new user, after which a run stops reading requests again for missing users."""
 
-TURN_SECONDS = 0.1
-"""How often to check whether the pages before have been written."""
+POLL_SECONDS = 0.1
+"""Interval for checking whether all earlier pages have been written."""
 
 LONG_WAIT_SECONDS = 1.0
-"""How long a page has to wait to be taken for its cursor to have expired meanwhile."""
+"""Time that a page has to wait to explain why its cursor expired."""
 
 
 class PageReader:
-    """Reads the pages of requests; safe to share between threads.
+    """Reads paginated responses; safe to share between threads.
 
     Args:
-        client: Makes the requests.
-        warn: Takes the kind of a warning and its sentence, and logs each kind once.
-        clock: Time.
+        client: Sends the requests.
+        warn: Called with the kind and the text of a warning; logs each kind once.
+        clock: The clock of the run.
     """
 
     def __init__(self, client: GongClient, *, warn: Callable[[str, str], None], clock: Clock) -> None:
@@ -47,25 +47,25 @@ class PageReader:
         self._fruitless_readings = 0
 
     def read(self, request: PagedRequest) -> Iterator[bytes | bytearray]:
-        """Read all pages; none if Gong found nothing.
+        """Yield all pages, or none if Gong found nothing.
 
-        Pages come twice if a cursor expired, or if fewer users came than Gong counts. Gong's counts are evidence, not
-        law: if a second reading brings nobody new either, the request is complete.
+        Pages are repeated after a cursor expired, or if Gong returned fewer users than it counts. Its counts are
+        evidence, not proof: if a second reading returns the same users, the request is complete.
 
         Args:
-            request: What to request.
+            request: The request.
 
         Raises:
-            GongError: If Gong refuses, or paging doesn't advance.
+            GongError: If Gong rejects the request, or pagination doesn't advance.
         """
-        # Hashes, as IDs and cursors can be of any length.
+        # Hashes, because IDs and cursors can have any length.
         users: set[int] = set()
         total = yield from self._read_once(request, users)
         if total is None or len(users) >= total:
             return
-        # One request after another, in order, so that how many are read twice doesn't depend on threads.
+        # In order, so that it doesn't depend on threads which requests are read twice.
         while priority.get()() != FIRST:
-            self._clock.wait(TURN_SECONDS)
+            self._clock.wait(POLL_SECONDS)
         again = self._fruitless_readings < MAX_FRUITLESS_READINGS
         if again:
             found = len(users)
@@ -81,22 +81,22 @@ class PageReader:
         )
 
     def _read_once(self, request: PagedRequest, users: set[int]) -> Generator[bytes | bytearray, None, int | None]:
-        """Read all pages, from the first again if a cursor expires; return the last one's total."""
+        """Yield all pages, starting over if a cursor expires; return the total of the last page."""
         has_restarted, most_pages = False, 0
         while True:
             try:
                 return (yield from self._read_pages(request, users))
-            except _CursorRefusedError as refusal:  # noqa: PERF203 - once a reading
-                # A cursor that expired while its page waited says nothing about Gong. Each such restart has to come
-                # further than the one before, or a slow target would cause them without end.
-                if refusal.seconds_waited >= LONG_WAIT_SECONDS and refusal.pages > most_pages:
-                    most_pages = refusal.pages
+            except _CursorRejectedError as rejection:  # noqa: PERF203 - once a reading
+                # If a page waited for a slow target, its cursor may expire. Each such restart has to read more pages
+                # than the one before, or restarts would never end.
+                if rejection.seconds_waited >= LONG_WAIT_SECONDS and rejection.pages > most_pages:
+                    most_pages = rejection.pages
                 elif has_restarted:
-                    message = f"{refusal}, also after a restart from its first page"
-                    raise GongError(message, refusal.status) from None
+                    message = f"{rejection}, also after starting over from the first page"
+                    raise GongError(message, rejection.status) from None
                 else:
                     has_restarted = True
-                self._warn("cursor", f"{refusal} to a cursor of {request.name}; reading it again from its first page.")
+                self._warn("cursor", f"{rejection} to a cursor of {request.name}; starting over from its first page.")
 
     def _read_pages(self, request: PagedRequest, users: set[int]) -> Generator[bytes | bytearray, None, int | None]:
         parameters, cursors, users_read = request.parameters, set[int](), set[int]()
@@ -112,7 +112,7 @@ class PageReader:
                 )
             except GongError as error:
                 if cursors and (error.status == HTTPStatus.BAD_REQUEST or isinstance(error, NothingFoundError)):
-                    raise _CursorRefusedError(error, len(cursors), seconds_waited) from None
+                    raise _CursorRejectedError(error, len(cursors), seconds_waited) from None
                 if not isinstance(error, NothingFoundError):
                     raise
                 self._warn("nothing found", f"{error}: {request.name} is taken as empty{request.hint_if_empty}.")
@@ -121,23 +121,22 @@ class PageReader:
             pages_without_new_user = pages_without_new_user + 1 if on_page <= users_read else 0
             users_read |= on_page
             users |= on_page
-            # A page that doesn't say doesn't take back what the pages before it said.
+            # A page without a total doesn't revoke the total of an earlier page.
             cursor, total, bodies = page.cursor, total if page.total is None else page.total, [page.body]
-            # Or they'd stay in memory, in each thread, while they wait and while the next page comes in.
+            # Frees the page in this thread while it waits and while the next one is fetched.
             del page, on_page
-            given_at = self._clock.monotonic()
+            yielded_at = self._clock.monotonic()
             yield bodies.pop()
-            seconds_waited = self._clock.monotonic() - given_at
+            seconds_waited = self._clock.monotonic() - yielded_at
             if cursor is None:
                 return total
             if hash(cursor) in cursors:
-                message = (
-                    "Gong returned a cursor that it had returned for this request before, so paging would never end"
-                )
+                message = "Gong returned the same cursor twice for this request, so pagination would never end"
                 raise GongError(message)
             if pages_without_new_user >= MAX_PAGES_WITHOUT_NEW_USER:
                 message = (
-                    f"Gong returned {pages_without_new_user} pages in a row without a new user: paging doesn't advance"
+                    f"Gong returned {pages_without_new_user} pages in a row without a new user, so pagination doesn't "
+                    "advance"
                 )
                 raise GongError(message)
             cursors.add(hash(cursor))
@@ -151,26 +150,26 @@ class PageReader:
         if page.user_ids is None and total is not None and len(users) < total:
             problem = (
                 f"has no {request.endpoint.users_field}, although records.totalRecords is {total:,} and only "
-                f"{len(users):,} users have come"
+                f"{len(users):,} users were returned"
             )
             raise FailedResponseError(problem, page.envelope)
         if page.has_replacements:
             self._warn(
                 "lone surrogates",
-                f"{request.name}: Gong returned lone surrogates, which are no valid text; each becomes U+FFFD.",
+                f"{request.name}: Gong returned lone surrogates, which aren't valid Unicode; U+FFFD replaces each.",
             )
         return page
 
 
-class _CursorRefusedError(GongError):
-    """Gong refused a cursor that it had returned itself.
+class _CursorRejectedError(GongError):
+    """Gong rejected a cursor that it had returned.
 
     Attributes:
-        pages: How many pages had been read.
-        seconds_waited: How long the last of them waited to be taken.
+        pages: Number of pages read before.
+        seconds_waited: How long the last of them waited for the consumer.
     """
 
-    def __init__(self, refusal: GongError, pages: int, seconds_waited: float) -> None:
-        super().__init__(str(refusal), refusal.status)
+    def __init__(self, rejection: GongError, pages: int, seconds_waited: float) -> None:
+        super().__init__(str(rejection), rejection.status)
         self.pages = pages
         self.seconds_waited = seconds_waited

@@ -1,7 +1,7 @@
-"""The rate limit: one pace for all requests of a run, whichever stream and thread sends them.
+"""The rate limiter: spaces all requests of a run, across streams and threads.
 
-Gong allows a company 3 calls a second, shared with everything else it runs, and answers 429 with Retry-After beyond.
-Rate-limiting libraries know neither a Retry-After that pauses every thread nor which of the waiting threads is urgent.
+Gong allows a company 3 requests per second, shared by all its integrations, and returns 429 with Retry-After above
+that. Rate-limiting libraries support neither a Retry-After that pauses every thread nor priorities among threads.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from tap_gong_activity.base.clock import Clock
 
 MARGIN = 1.05
-"""How much longer than allowed the space between two requests is.
+"""Factor by which requests are spaced further apart than the limit allows.
 
-Requests reach Gong less evenly than they leave: with 3 %, pages of 4 MB brought four of them within a second.
+Requests arrive less evenly than they're sent: with 3 % and pages of 4 MB, four arrived within a second.
 """
 
 WIDENING = 1.15
-"""What the spacing is multiplied by after a 429."""
+"""Factor for the spacing after a 429."""
 
 NARROWING = 0.998
-"""What it's multiplied by after each good response, down to where it began."""
+"""Factor for the spacing after each successful response, down to its initial value."""
 
 MAX_WIDENING = 10.0
-"""How many times as wide as at the beginning the spacing gets at most."""
+"""Maximum spacing, as a multiple of its initial value."""
 
 FIRST = -1
-"""The priority of requests whose pages are written as soon as they arrive."""
+"""Priority of requests whose pages are written as soon as they arrive."""
 
 priority: ContextVar[Callable[[], int]] = ContextVar("priority", default=lambda: FIRST)
-"""How urgent the calling thread's requests are, which may change while one waits: less goes first."""
+"""Priority of the calling thread's requests, lowest first; it can change while a request waits."""
 
 
 class RateLimiter:
-    """Spaces requests evenly, so that no second holds more than `requests_per_second`; safe to share between threads.
+    """Spaces requests evenly, at most `requests_per_second`; safe to share between threads.
 
-    Even spacing leaves gaps in which other clients of the same account get through. A 429 widens it and each good
-    response narrows it a little, so that a run next to a busy neighbor settles at what is left of the limit.
+    Even spacing leaves gaps for other clients of the same account. A 429 widens the spacing, and each successful
+    response narrows it a little, so beside a busy neighbor, a run settles at what is left of the limit.
     """
 
     def __init__(self, requests_per_second: float, clock: Clock) -> None:
@@ -56,9 +56,9 @@ class RateLimiter:
         self._thread = threading.local()
 
     def acquire(self) -> None:
-        """Return when this thread may send its request, which it must do at once.
+        """Wait for a slot; the caller must then send its request immediately.
 
-        Of those that wait, the one with the lowest `priority` goes first, and of equals the one that came first.
+        The waiting request with the lowest `priority` goes first, or the earliest among equals.
 
         Raises:
             CancelledError: If the response is no longer needed.
@@ -77,14 +77,14 @@ class RateLimiter:
                 self._waiting.remove(call)
 
     def pause(self, seconds: float) -> None:
-        """Let no request leave for that many seconds: a Retry-After is for every thread."""
+        """Send no requests for that many seconds: a Retry-After applies to every thread."""
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
     def refused(self, seconds: float) -> None:
         """Pause after a 429, and widen the spacing.
 
-        Only if the request left at the present spacing: of several that were under way at once, the first counts.
+        If several requests in flight are refused, only the first widens it.
         """
         with self._lock:
             now = self._clock.monotonic()
@@ -94,17 +94,17 @@ class RateLimiter:
         self.pause(seconds)
 
     def succeeded(self) -> None:
-        """Narrow the spacing after a good response."""
+        """Narrow the spacing after a successful response."""
         with self._lock:
             self._spacing = max(self._spacing * NARROWING, self._narrowest)
 
     def _delay(self, call: _Waiting) -> float:
-        """Seconds until `call` can hope for the next slot; at 0 it has it."""
+        """Return the seconds until `call` should try again, or 0 if it got the slot."""
         with self._lock:
             now = self._clock.monotonic()
             slot = max(self._next_slot, self._paused_until)
             if now < slot:
-                # Everyone wakes then, as which request is the most urgent may have changed.
+                # All waiting requests wake up then, because their priorities may have changed.
                 return slot - now
             if call is not min(self._waiting, key=_Waiting.rank):
                 return self._spacing
@@ -114,7 +114,7 @@ class RateLimiter:
 
 
 class _Waiting(NamedTuple):
-    """A request that waits for its slot."""
+    """A request that waits for a slot."""
 
     priority: Callable[[], int]
     number: int

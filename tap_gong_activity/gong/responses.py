@@ -1,6 +1,6 @@
-"""Responses from Gong: the envelope around every one, and whether a 200 is a whole page.
+"""Responses: Gong's envelope, and whether a 200 is a complete page.
 
-`models.py` has what a page holds; here only what paging needs is read.
+Only what paging needs is parsed here; `models.py` has the rest of a page.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MAX_CURSOR_BYTES = 64_000
 
 
 class FailedResponseError(Exception):
-    """A 200 that isn't a whole page, which a retry may fix.
+    """A 200 that isn't a complete page; a retry may fix it.
 
     Attributes:
-        problem: What the response is or lacks, as the end of a sentence; empty if Gong's own errors say it.
-        envelope: Gong's errors and request ID, as far as the response holds them.
+        problem: What is wrong, as the end of a sentence; empty if Gong's own errors say it.
+        envelope: Gong's errors and request ID, if the response contains them.
     """
 
     def __init__(self, problem: str = "", envelope: ErrorEnvelope | None = None) -> None:
@@ -35,7 +35,7 @@ class FailedResponseError(Exception):
 
 
 class ErrorEnvelope(msgspec.Struct, rename="camel"):
-    """What Gong returns with a status of 400 and above, and at times with 200."""
+    """The body of Gong's errors, which can also come with a 200."""
 
     request_id: str | None = None
     errors: list[str] | None = None
@@ -60,12 +60,12 @@ def decode_envelope(body: bytes | bytearray) -> ErrorEnvelope | None:
 
 
 class Page(NamedTuple):
-    """A page of which only what paging needs has been decoded.
+    """A page, of which only what paging needs has been parsed.
 
     Attributes:
         body: The response's JSON, with lone surrogates replaced.
-        cursor: The cursor of the next page; absent, null and empty all mean that there is none.
-        total: How many users match the request, if Gong says so in a whole number.
+        cursor: The cursor of the next page, or None on the last page.
+        total: Number of users that match the request; None if it's missing or not a whole number.
         user_ids: The IDs of the page's users; None if the array is null or missing.
         envelope: Gong's request ID.
         has_replacements: Whether U+FFFD replaces lone surrogates.
@@ -104,11 +104,11 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def read_page(body: bytes | bytearray, endpoint: Endpoint) -> Page:
-    """Check that the body of a 200 is a whole page, and find what paging needs.
+    """Parse what paging needs from the body of a 200, and check that it's a complete page.
 
     Raises:
-        FailedResponseError: If it isn't whole, or says that it failed.
-        UnexpectedResponseError: If its cursor or a user's ID isn't what Gong documents.
+        FailedResponseError: If it's incomplete, or contains errors.
+        UnexpectedResponseError: If its cursor or a user's ID doesn't match Gong's documentation.
     """
     try:
         text = without_lone_surrogates(body)
@@ -127,19 +127,19 @@ def read_page(body: bytes | bytearray, endpoint: Endpoint) -> Page:
         raise FailedResponseError(problem, envelope)
     records = page.records or _Records()
     if len((records.cursor or "").encode()) > MAX_CURSOR_BYTES:
-        message = f"Gong returned a cursor longer than {MAX_CURSOR_BYTES // 1000} kB, so paging doesn't advance"
+        message = f"Gong returned a cursor longer than {MAX_CURSOR_BYTES // 1000} kB, so pagination doesn't advance"
         raise UnexpectedResponseError(message)
     user_ids = None if not isinstance(page.users, list) else [user.id for user in page.users if user.id]
     has_replacements = text is not body
     if has_replacements and any("\ufffd" in user_id for user_id in user_ids or ()):
-        message = f"Gong returned a user whose {endpoint.id_field} holds a lone surrogate, which is no character"
+        message = f"Gong returned a user whose {endpoint.id_field} contains a lone surrogate, which isn't valid Unicode"
         raise UnexpectedResponseError(message)
     total = decode_or_none(records.total_records, int)
     return Page(text, records.cursor or None, total, user_ids, envelope, has_replacements)
 
 
 def _misfit(text: bytes | bytearray, endpoint: Endpoint, error: msgspec.ValidationError) -> Exception:
-    """What to raise for a page of another shape: a retry may fix its outermost parts, not a single field."""
+    """Return what to raise for a page of the wrong shape: a retry may fix its top level, but not a single field."""
     mismatch = f"doesn't match Gong's documentation: {error}"
     try:
         members = decode(_members, text)
@@ -150,8 +150,8 @@ def _misfit(text: bytes | bytearray, endpoint: Endpoint, error: msgspec.Validati
     envelope = _lenient_envelope(request_id, errors)
     if _has_errors(errors):
         return FailedResponseError(envelope=envelope)
-    outermost = {"records": b"{n", endpoint.users_field: b"[n"}
-    if any(bytes(members.get(name, none))[:1] not in kinds for name, kinds in outermost.items()):
+    top_level = {"records": b"{n", endpoint.users_field: b"[n"}
+    if any(bytes(members.get(name, none))[:1] not in kinds for name, kinds in top_level.items()):
         return FailedResponseError(mismatch, envelope)
     return UnexpectedResponseError(f"Gong's response {mismatch}")
 
@@ -163,7 +163,7 @@ def _has_errors(errors: msgspec.Raw) -> bool:
 def _lenient_envelope(request_id: msgspec.Raw, errors: msgspec.Raw) -> ErrorEnvelope:
     value: object = decode_or_none(errors, object)
     values = value if isinstance(value, list) else [value]
-    # An object may hold what Gong means to say.
+    # An object may contain a useful message.
     texts = [
         one if isinstance(one, str) else msgspec.json.encode(one).decode()
         for one in values

@@ -1,4 +1,4 @@
-"""Retries: which failures another attempt may fix, how often to try, and how long to wait in between."""
+"""Retries: how often to retry a failure, and how long to wait in between."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from tap_gong_activity.base.stats import Tally
 
 MAX_BACKOFF = 60.0
-"""Longest exponential wait between two attempts, in seconds."""
+"""Maximum exponential backoff in seconds."""
 
 MAX_RETRY_AFTER = 366 * 86_400.0
-"""Seconds beyond which a Retry-After isn't a wait; an epoch, say."""
+"""Seconds above which a Retry-After is ignored, because it must be something else, such as a timestamp."""
 
 MAX_HEADER_LENGTH = 2_000
-"""Characters of a header that are looked at."""
+"""Characters of a header to parse."""
 
 T = TypeVar("T")
 
 
 class RetryableError(Exception):
-    """An attempt failed in a way that another may fix.
+    """A failed attempt that a retry may fix.
 
     Attributes:
-        reason: What happened, as the beginning of a sentence.
+        reason: What happened, as the start of a sentence.
         status: The HTTP status, if there was a response.
-        retry_after: Seconds that the server asks to wait, if it does.
+        retry_after: The Retry-After of the response, in seconds.
     """
 
     def __init__(self, reason: str, status: int | None = None, *, retry_after: float | None = None) -> None:
@@ -47,21 +47,21 @@ class RetryableError(Exception):
 
 
 class FatalError(GongError):
-    """A failure that every other request of the run would meet, too."""
+    """A failure that affects every request of the run."""
 
 
 class Retries:
     """Retries with exponential backoff and jitter, at most `max_retries` times.
 
-    A 429 doesn't count as a retry: it's waited for as long as the server asks, up to `max_wait` in a row.
+    A 429 doesn't count as a retry, but the request fails after being refused for longer than `max_wait`.
 
     Args:
-        max_retries: Attempts after the first.
-        max_wait: Longest wait between two attempts, and longest time to be refused by 429, in seconds.
-        clock: What waits between two attempts.
-        tally: Counts the attempts.
-        log: Takes a sentence about each attempt that failed.
-        counts_refusals: Whether a 429 counts as a retry after all, for somebody who waits for the result.
+        max_retries: Maximum number of retries.
+        max_wait: Maximum wait between two attempts, and maximum time to be refused with 429, in seconds.
+        clock: The clock of the run.
+        tally: Counts the retries.
+        log: Called with a sentence about each failed attempt.
+        counts_refusals: Whether a 429 counts as a retry, because someone is waiting for the result.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class Retries:
         self._counts_refusals = counts_refusals
 
     def call(self, attempt: Callable[[], T]) -> T:
-        """Return what `attempt` returns, as soon as it returns.
+        """Call `attempt` until it succeeds, and return its result.
 
         Raises:
-            FatalError: If the server asks for a longer wait than `max_wait`, or refuses for longer by 429.
+            FatalError: If a Retry-After, or the time refused with 429, is longer than `max_wait`.
             GongError: If no attempt succeeded.
         """
         failures = refusals = 0
@@ -100,7 +100,7 @@ class Retries:
                 now = self._clock.monotonic()
                 refused_since = refused_since if refusals > 1 else now
                 self._check_refusals(failure, refusals, now - refused_since)
-                # Half of it at least, as a 429 isn't a matter of luck.
+                # At least half of it, because a 429 doesn't go away by chance.
                 backoff = self._backoff(refusals)
                 backoff = random.uniform(backoff / 2, backoff)  # noqa: S311 - no secret
                 attempts = ""
@@ -118,11 +118,11 @@ class Retries:
         return min(2.0 ** min(number - 1, 30), MAX_BACKOFF, self._max_wait)
 
     def _check_refusals(self, failure: RetryableError, refusals: int, seconds: float) -> None:
-        # Equality counts, or `max_wait` 0 would never end with a clock that is coarse.
+        # `>=`, or with a coarse clock a `max_wait` of 0 would never end.
         if refusals > 1 and seconds >= self._max_wait:
             message = (
-                f"{failure.reason}, and has refused this request for {seconds:,.0f} s, which is longer than "
-                f"max_retry_wait ({self._max_wait:g} s): run again later"
+                f"{failure.reason}; it has refused this request for {seconds:,.0f} s, longer than max_retry_wait "
+                f"({self._max_wait:g} s): run again later"
             )
             raise FatalError(message, failure.status)
 
@@ -130,26 +130,26 @@ class Retries:
         if failure.retry_after is not None and failure.retry_after > self._max_wait:
             until = self._clock.now() + timedelta(seconds=failure.retry_after)
             message = (
-                f"{failure.reason} and asking to wait {failure.retry_after:,.0f} s, until {until:%Y-%m-%d %H:%M} UTC, "
-                f"which is longer than max_retry_wait ({self._max_wait:g} s): run again after that"
+                f"{failure.reason}, with a Retry-After of {failure.retry_after:,.0f} s (until {until:%Y-%m-%d %H:%M} "
+                f"UTC), longer than max_retry_wait ({self._max_wait:g} s): run again after that"
             )
             raise FatalError(message, failure.status)
         seconds = max(backoff, failure.retry_after or 0.0)
         self._tally.add(retries=1)
         self._log(f"{failure.reason}; retrying in {seconds:.1f} s{attempts}")
         is_refusal = failure.status == HTTPStatus.TOO_MANY_REQUESTS
-        with self._tally.waiting(Wait.TURN if is_refusal else Wait.GONG):
+        with self._tally.waiting(Wait.SLOT if is_refusal else Wait.GONG):
             self._clock.wait(seconds)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks to wait, or None if it asks for nothing that can be waited for.
+    """Return the seconds in a Retry-After header, or None if it's missing or invalid.
 
-    It's a number, a date, or a list of numbers where several servers have added theirs, of which the largest counts.
+    It's a number, a date, or a list to which several servers have added theirs; the largest counts.
 
     Args:
-        headers: Those of the response. A date is measured against their own `Date`, so no clock has to be right.
-        now: The instant that a date is measured against if there's no `Date`.
+        headers: Headers of the response. A date is relative to their `Date`, so no clock has to be right.
+        now: The current time, for a date in headers without a `Date`.
     """
     now = _http_date(headers.get("Date", "")) or now
     # A date's only comma follows its weekday, without which it can be parsed as well.
@@ -171,7 +171,7 @@ def _http_date(text: str) -> datetime | None:
         return None
     try:
         date = parsedate_to_datetime(text)
-        # Without an offset it's UTC, as in all of HTTP.
+        # Dates in HTTP are in UTC.
         return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

@@ -1,7 +1,7 @@
-"""The OAuth token file: locked against other processes, proven to have room, and overwritten in place.
+"""The OAuth token file: locked against other processes, tested for room, and overwritten in place.
 
-Everything happens to the file itself. So it may be mounted alone into a container, be a symbolic link, or be shared by
-two containers, and no other file has to be created or replaced.
+No other file is created or replaced, so the token file can be a single-file mount, a symbolic link, or shared by two
+containers.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from tap_gong_activity.base.clock import Clock
 
 ROOM_BYTES = 16_384
-"""How much longer than before the file may become."""
+"""Room to prove for the next content, in addition to the current size."""
 
 MAX_BYTES = 1_048_576
-"""Size of the largest file to read."""
+"""Bytes of the file to read."""
 
 LOCK_INTERVAL_SECONDS = 0.1
-"""How often to try a lock that another process holds."""
+"""Interval for retrying a lock that another process holds."""
 
 SILENT_SECONDS = 10.0
-"""How long to wait for such a lock before saying so."""
+"""How long to wait for such a lock before logging it."""
 
 
 class TokenFile:
-    """A token file that this process has locked."""
+    """A token file, locked by this process."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self._path = path
@@ -50,7 +50,7 @@ class TokenFile:
         """Return the content.
 
         Raises:
-            TapError: If it isn't a JSON object, or can be read by others than its owner.
+            TapError: If it isn't a JSON object, or is readable by other users.
         """
         self._check_mode()
         try:
@@ -63,10 +63,10 @@ class TokenFile:
         return content
 
     def prove_room(self) -> None:
-        """Write and sync what is there already, padded with spaces to more than its successor will need.
+        """Write and sync the current content, padded with spaces to more than the next content needs.
 
         Raises:
-            TapError: If the successor couldn't be stored, because the disk is full, say.
+            TapError: If the next content couldn't be stored, for example because the disk is full.
         """
         try:
             content = self._bytes().rstrip()
@@ -76,10 +76,10 @@ class TokenFile:
             raise problem from None
 
     def write(self, content: dict[str, Any]) -> None:
-        """Store and sync another content, padded to at least the size that has been proven.
+        """Store and sync new content, padded to at least the proven size.
 
         Raises:
-            TapError: If that failed in spite of the proof.
+            TapError: If that fails despite `prove_room`.
         """
         try:
             self._overwrite(json.dumps(content, indent=2).encode(), os.fstat(self._file.fileno()).st_size)
@@ -107,7 +107,7 @@ class TokenFile:
         return self._file.read(MAX_BYTES)
 
     def _overwrite(self, content: bytes, size: int) -> None:
-        # In one write, as a kill between two would leave neither the old content nor the new.
+        # In a single write: a kill between two could leave neither the old content nor the new.
         left = memoryview(content.ljust(size - 1) + b"\n")
         self._file.seek(0)
         while left:
@@ -117,25 +117,25 @@ class TokenFile:
 
 @contextmanager
 def locked_token_file(path: Path, clock: Clock, log: Callable[[str], None]) -> Iterator[TokenFile]:
-    """Open the file, and wait for other processes that have locked it.
+    """Open and lock the file, waiting for other processes that have locked it.
 
     Args:
         path: The file; links are followed.
-        clock: What waits, so that the end of the run ends the wait.
-        log: Takes a sentence if the wait is long.
+        clock: The clock of the run, whose end ends the wait.
+        log: Called with a sentence if the wait is long.
 
     Raises:
-        TapError: If the file can't be opened for writing, or not be locked.
+        TapError: If the file can't be opened for writing or can't be locked.
     """
-    asked_at = clock.monotonic()
+    started_at = clock.monotonic()
     is_silent = True
     while True:
         with _open(path) as file:
-            # Another tool may have replaced it by a new one while this one was waited for.
+            # During the wait, another tool may have replaced the file.
             if _lock(path, file) and _is_still(path, file):
                 yield TokenFile(path, file)
                 return
-        if is_silent and clock.monotonic() - asked_at >= SILENT_SECONDS:
+        if is_silent and clock.monotonic() - started_at >= SILENT_SECONDS:
             is_silent = False
             log(f"Waiting for another process to release the OAuth token file {path}")
         clock.wait(LOCK_INTERVAL_SECONDS)
@@ -150,10 +150,10 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _lock(path: Path, file: IO[bytes]) -> bool:
-    """Lock a file until it's closed, unless another process has locked it."""
+    """Lock a file until it's closed; return False if another process has locked it."""
     try:
         if sys.platform == "win32":
-            # Locked bytes can't be read by others, so a byte that is never there.
+            # Others can't read locked bytes, so lock one past the end.
             file.seek(MAX_BYTES)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
@@ -173,8 +173,8 @@ def _is_still(path: Path, file: IO[bytes]) -> bool:
         return False
 
 
-def _cannot(do: str, path: Path, error: OSError) -> TapError:
+def _cannot(action: str, path: Path, error: OSError) -> TapError:
     return TapError(
-        f"The OAuth token file {path} can't {do} ({error.strerror or error}): the tap has to store a new refresh token "
-        "in it before it can use the old one."
+        f"The OAuth token file {path} can't {action} ({error.strerror or error}): the tap has to store a new refresh "
+        "token in it before it can use the old one."
     )

@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds that connecting to an address may take, with the TLS handshake and the proxy."""
+"""Seconds to connect to an address, including the TLS handshake and the proxy."""
 
 MAX_TIMEOUT = 1_000_000.0
-"""Seconds beyond which a socket accepts no timeout."""
+"""The longest timeout in seconds that every socket accepts."""
 
 MAX_ERROR_BYTES = 2_097_152
-"""Bytes that are read of the body of an error; Gong's envelope is far shorter."""
+"""Bytes to read of an error's body; Gong's envelope is far shorter."""
 
 READ_BYTES = 262_144
-"""Bytes that are read of a body at once."""
+"""Bytes of a body to read at once."""
 
 
 class Response(NamedTuple):
-    """A response that has been read.
+    """A response, with its body.
 
     Attributes:
-        request: What was sent.
+        request: The request as sent.
         status: The HTTP status.
-        headers: The headers; names in any case.
-        body: The decompressed body, all of it if the status is 200, else the first `MAX_ERROR_BYTES`.
-        is_truncated: Whether the connection ended before the body did; with a status of 200 only if that's accepted.
+        headers: The headers; names are case-insensitive.
+        body: The decompressed body; for statuses other than 200, at most `MAX_ERROR_BYTES` of it.
+        is_truncated: Whether the body is incomplete; for a 200, only if the caller accepts that.
     """
 
     request: requests.PreparedRequest
@@ -62,10 +62,10 @@ class Transport:
     Args:
         user_agent: The `User-Agent` header.
         timeout: Seconds from sending a request to the last byte of its response.
-        connect_timeout: Seconds to connect, for each address of the host.
-        connections: How many threads send requests at once.
-        before_send: Called in the sending thread, once the connection is established and before anything is sent.
-        monotonic: The clock that deadlines are measured with.
+        connect_timeout: Seconds to connect, per address of the host.
+        connections: Number of threads that send requests at once.
+        before_send: Called in the sending thread when the connection is established, before anything is sent.
+        monotonic: Clock for deadlines.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Transport:
         self._limits = Limits(min(timeout, MAX_TIMEOUT), connect_timeout, before_send, monotonic)
         self._session = requests.Session()
         self._session.headers["User-Agent"] = user_agent
-        # Not the session's `send`, which reads a redirect's whole body and keeps cookies.
+        # Instead of the session's `send`, which reads the body of redirects and keeps cookies.
         self._adapter = BoundedAdapter(self._limits, connections)
 
     def close(self) -> None:
@@ -92,19 +92,19 @@ class Transport:
         """Send a request and return its response; redirects aren't followed.
 
         Args:
-            request: What to send. Credentials belong into its `auth`, or a .netrc entry would replace them.
-            max_bytes: Size of the largest body to accept with a status of 200.
-            accept_truncated: Whether to return what has arrived of such a body if the rest doesn't.
+            request: The request. Its credentials must be in `auth`, or a .netrc entry replaces them.
+            max_bytes: Maximum size of the body of a 200.
+            accept_truncated: Whether to accept an incomplete body of a 200.
 
         Raises:
-            RetryableError: If there was no response, or not all of it.
-            FatalError: If no request can succeed: TLS isn't trusted, or the proxy refuses the sign-in.
-            GongError: If the request can't be made, or the body is larger than `max_bytes`.
+            RetryableError: If there's no response, or it's incomplete.
+            FatalError: If no request can succeed, because of the user's TLS or proxy configuration.
+            GongError: If the request can't be sent, or the body is larger than `max_bytes`.
         """
         url, proxy = request.url, None
         try:
             prepared = self._session.prepare_request(request)
-            environment = self._session.merge_environment_settings(prepared.url, {}, True, None, None)  # noqa: FBT003 - its only form
+            environment = self._session.merge_environment_settings(prepared.url, {}, True, None, None)  # noqa: FBT003 - positional in requests
             url, proxy = str(prepared.url), select_proxy(str(prepared.url), environment["proxies"])
             check_proxy(proxy)
             if url.startswith("https"):
@@ -115,7 +115,7 @@ class Transport:
                     raise FatalError(proxy_refusal(proxy))
                 return self._read(prepared, response, max_bytes, accept_truncated=accept_truncated)
         except TooManyBytesError:
-            message = f"The response of {origin(url)} has a head of more than {MAX_HEAD_BYTES:,} bytes: check api_url"
+            message = f"The response of {origin(url)} has more than {MAX_HEAD_BYTES:,} bytes of headers: check api_url"
             raise GongError(message) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise connection_failure(error, url, proxy, self._limits.timeout) from None
@@ -127,7 +127,7 @@ class Transport:
         is_error = response.status_code != HTTPStatus.OK
         max_bytes = MAX_ERROR_BYTES if is_error else max_bytes
         bounds: Bounds = response.raw.connection.bounds  # type: ignore[union-attr] # as the adapter makes it
-        # Chunks of a few bytes, or a compression that makes its input longer, are still accepted.
+        # Allows for tiny chunks and for compression that makes the input longer.
         bounds.bytes_left = 2 * max_bytes + MAX_HEAD_BYTES
         try:
             while len(body) <= max_bytes and (chunk := response.raw.read1(READ_BYTES, decode_content=True)):
@@ -135,7 +135,6 @@ class Transport:
                 bounds.seconds_left()
             is_too_large = len(body) > max_bytes
         except TooManyBytesError:
-            # Of more bytes than it can become.
             is_too_large = True
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if not (is_error or accept_truncated):
@@ -149,8 +148,6 @@ class Transport:
                 raise RetryableError(reason, response.status_code) from None
             is_truncated = True
         if is_too_large and not is_error:
-            message = (
-                f"The response of {origin(request.url)} is larger than {max_bytes:,} bytes, the most that is accepted"
-            )
+            message = f"The response of {origin(request.url)} is larger than the maximum of {max_bytes:,} bytes"
             raise GongError(message, response.status_code)
         return Response(request, response.status_code, response.headers, body, is_truncated)

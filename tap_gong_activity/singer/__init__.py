@@ -1,1 +1,1 @@
-"""The Singer side of the pipe: state, schemas, messages and progress."""
+"""The Singer side: catalog, state, schemas, messages and progress."""

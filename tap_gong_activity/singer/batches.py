@@ -1,4 +1,4 @@
-"""The files of BATCH messages: JSON lines, compressed, written by the page."""
+"""The files of BATCH messages: compressed JSON lines, written in whole pages."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
 COMPRESSION_LEVEL = 1
-"""The fastest. By gzip's default level, 9, files are less than half as large, and take several times as long."""
+"""The fastest. With Python's default, 9, files are less than half the size but take several times as long."""
 
 _encoder = msgspec.json.Encoder()
 
 
 class BatchFiles:
-    """Writes one stream's batch files, of `batch_size` rows at most.
+    """Writes a stream's batch files, each with at most `batch_size` rows.
 
     Args:
         config: The setting `batch_config`.
-        tap_name: The tap's name, for the files' names.
-        stream_name: The stream's name, likewise.
+        tap_name: Name of the tap, used in file names.
+        stream_name: Name of the stream, used in file names.
     """
 
     def __init__(self, config: BatchConfig, tap_name: str, stream_name: str) -> None:
@@ -41,16 +41,16 @@ class BatchFiles:
 
     @property
     def take_pages(self) -> bool:
-        """Whether files of this format can be written by the page; others are written the SDK's way."""
+        """Whether the format can be written in whole pages; the SDK writes other formats."""
         return self._config.encoding.format == "jsonl"
 
     def of_pages(self, pages: Iterable[Sequence[msgspec.Struct]]) -> Iterator[list[str]]:
-        """Write pages of rows as they are, and yield each file's manifest."""
+        """Write unchanged pages of rows, and yield the manifest of each file."""
         waiting: list[msgspec.Struct] = []
         size = self._config.batch_size
         for rows in pages:
             waiting += rows
-            # Or they'd stay in memory while the next page comes in.
+            # Frees the page while the next one is awaited.
             del rows
             while len(waiting) >= size:
                 yield [self._write(waiting[:size])]
@@ -59,7 +59,7 @@ class BatchFiles:
             yield [self._write(waiting)]
 
     def of_records(self, records: Iterator[Record]) -> Iterator[list[str]]:
-        """Write records the SDK's way, and yield each file's manifest."""
+        """Write records with the SDK, and yield the manifest of each file."""
         failures: list[Exception] = []
 
         def read() -> Iterator[Record]:
@@ -85,7 +85,7 @@ class BatchFiles:
             ):
                 compressed.write(_encoder.encode_lines(rows))
             return self._config.storage.get_url(name)
-        except Exception as error:  # noqa: BLE001 - each kind of storage raises its own
+        except Exception as error:  # noqa: BLE001 - each storage raises its own exceptions
             raise _unwritable(error) from None
 
 
@@ -97,4 +97,4 @@ def _unwritable(error: Exception) -> SettingsError:
         reason = str(error)
     elif isinstance(error, OSError) and error.strerror:
         reason = error.strerror
-    return SettingsError(f"Files can't be written as batch_config says ({reason}): check its storage and encoding.")
+    return SettingsError(f"Batch files can't be written ({reason}): check storage and encoding in batch_config.")

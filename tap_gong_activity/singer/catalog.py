@@ -1,4 +1,4 @@
-"""The catalog that a user passes in: checked, and completed with what the streams say of themselves."""
+"""The user's catalog: validated, and completed with the streams' own metadata."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def parse_catalog(content: Mapping[str, Any]) -> Catalog:
-    """Parse a catalog; what is null in it counts as absent.
+    """Parse a catalog; null counts as absent.
 
     Raises:
-        CatalogError: If it isn't a Singer catalog, or has a schema with references.
+        CatalogError: If it isn't a Singer catalog, or a schema contains a reference.
     """
     try:
         entries = [
@@ -45,13 +45,13 @@ def _has_reference(schema: object) -> bool:
 
 
 def complete_catalog(catalog: Catalog, streams: Iterable[Stream]) -> list[str]:
-    """Give each entry what it lacks, add entries for the other streams, deselected, and remove unknown streams.
+    """Fill in missing metadata, add missing streams as deselected, and remove unknown streams.
 
     Returns:
-        The unknown streams' names.
+        Names of the unknown streams.
 
     Raises:
-        CatalogError: If an entry renames its stream, or selects it without its key.
+        CatalogError: If an entry renames its stream or drops a key column.
     """
     by_name = {stream.name: stream for stream in streams}
     unknown = [name for name in catalog if name not in by_name]

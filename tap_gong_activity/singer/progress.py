@@ -1,4 +1,4 @@
-"""A run's progress: a line per window, and a bar if stderr is a terminal."""
+"""Progress: one log line per window, and a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """The progress of one stream; a context manager around its windows.
+    """Shows the progress of one stream; a context manager around its windows.
 
     Args:
         stream: The stream's name.
         windows: Number of windows to read.
-        tally: The run's counts.
-        clock: Clock from which the remaining time is estimated.
+        tally: Counts of the run.
+        clock: Clock for the estimate of the remaining time.
         log: Called with each line.
     """
 
@@ -43,13 +43,13 @@ class Progress:
     def __enter__(self) -> Self:
         """Show the bar, if stderr is a terminal."""
         if self._windows and sys.stderr.isatty():
-            from tqdm import tqdm  # noqa: PLC0415 - only where there is a terminal
+            from tqdm import tqdm  # noqa: PLC0415 - only needed on a terminal
             from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - likewise
 
             self._bar = self._shown.enter_context(
                 tqdm(total=self._windows, desc=self._stream, unit="window", dynamic_ncols=True, leave=False)
             )
-            # Every line, also one of another thread, goes above the bar and not into it.
+            # Prints every log line, including other threads', above the bar.
             self._shown.enter_context(logging_redirect_tqdm())
         return self
 

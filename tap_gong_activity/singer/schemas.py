@@ -1,4 +1,4 @@
-"""The rows' schemas: where they are, and the form in which every loader accepts them."""
+"""The schemas of rows: where they are, and how every loader accepts them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from singer_sdk import SchemaDirectory
 _installed = files("tap_gong_activity") / "schemas"
 
 SCHEMAS = SchemaDirectory(_installed if _installed.is_dir() else Path(__file__).parents[2] / "schemas")
-"""One JSON Schema per kind of row; the activity streams share `activity`."""
+"""JSON Schemas; all activity streams share `activity`."""
 
 
 def portable(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    """Return a schema without `$schema`, and with null first in each list of types.
+    """Return a schema without `$schema` and with null first in every list of types.
 
-    Loaders that validate by Draft 4 refuse any other `$schema`, and some read a column's type as the last of its list.
-    Stream maps and a catalog can bring both, so this is done to each schema as it's written.
+    Loaders that validate with Draft 4 reject any other `$schema`, and some use the last type in a list. Stream maps and
+    catalogs can introduce both, so this applies to each schema when it's written.
     """
     if isinstance(schema, list):
         return [portable(part) for part in schema]

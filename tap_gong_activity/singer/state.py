@@ -1,7 +1,7 @@
-"""A stream's entry in a Singer state, and the checks of a state that somebody may have edited.
+"""A stream's entry in the Singer state, and the validation of a state that may have been edited.
 
-The entry says which days have been written, as dates in the company's time zone: all from `history_start_date` to the
-bookmark, which is their exclusive end. `{"bookmarks": {"activity_by_day": {"replication_key": "period_end_date",
+The entry records which days have been written, in the company's time zone: all days from `history_start_date` to the
+bookmark, which is exclusive. `{"bookmarks": {"activity_by_day": {"replication_key": "period_end_date",
 "replication_key_value": "2024-04-01", "history_start_date": "2023-01-01"}}}`.
 """
 
@@ -25,21 +25,19 @@ T = TypeVar("T", dict[str, Any], list[Any])
 
 
 def check_state(state: object, streams: Iterable[str]) -> None:
-    """Check that a state can be read, as far as these streams go.
+    """Validate a state, as far as these streams use it.
 
     Raises:
-        StateError: If it can't; the sentence names the stream and the value.
+        StateError: If it's invalid; the message names the stream and the value.
     """
     content = _checked(state, dict, "The state")
     wrapper = next((key for key in ("value", "singer_state", "completed") if key in content), None)
     if wrapper and "bookmarks" not in content:
-        # Taken for an empty state, it would have everything read again.
-        message = (
-            f"The state is wrapped in {wrapper!r}: pass on its value only, which is the object with the bookmarks."
-        )
+        # It would count as an empty state, and everything would be read again.
+        message = f"The state is wrapped in {wrapper!r}: pass only its value, the object with the bookmarks."
         raise StateError(message)
     bookmarks = content.get("bookmarks", {})
-    # The SDK walks over every stream's entry, also over those of other taps.
+    # The SDK reads every entry, including those of other taps.
     for stream, entry in _checked(bookmarks, dict, "The state's bookmarks").items():
         name = f"The state's entry for {redact(repr(stream))[:60]}"
         partitions = _checked(entry, dict, name).get("partitions", [])
@@ -59,15 +57,15 @@ def check_state(state: object, streams: Iterable[str]) -> None:
 
 
 def written_of(stream: str, entry: dict[str, Any], *, history_start: date) -> Written | None:
-    """Return the days that a stream's entry says have been written, or None if it has no bookmark.
+    """Return which days have been written according to a stream's entry, or None if it has no bookmark.
 
     Args:
         stream: The stream's name.
         entry: Its entry in the state.
-        history_start: Where the history starts if the entry, of an older version, doesn't say.
+        history_start: Start of the history for an entry of an older version, which doesn't record it.
 
     Raises:
-        StateError: If the entry holds something else than a date.
+        StateError: If a value in the entry isn't a date.
     """
     recorded = _date(stream, entry, HISTORY_START)
     bookmark = _date(stream, entry, "replication_key_value")
@@ -75,7 +73,7 @@ def written_of(stream: str, entry: dict[str, Any], *, history_start: date) -> Wr
 
 
 def set_written(entry: dict[str, Any], written: Written | None) -> None:
-    """Have a stream's entry say which days have been written; with None, that the stream has no bookmark."""
+    """Record in a stream's entry which days have been written; None removes the bookmark."""
     entry.clear()
     if written is not None:
         entry["replication_key"] = REPLICATION_KEY

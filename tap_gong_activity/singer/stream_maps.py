@@ -1,4 +1,4 @@
-"""What stream maps must not do to a row, as sentences that name the stream and the property, and never a value."""
+"""Failures of stream maps on a row, as messages that name the stream and the property but never a value."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def guard(stream: str, stream_map: StreamMap) -> None:
-    """Have a map raise StreamMapError, whatever one of its expressions raises on a row."""
+    """Make a stream map raise StreamMapError, whatever its expressions raise."""
     for method in ("transform", "get_filter_result"):
         setattr(stream_map, method, partial(_guarded, stream, getattr(stream_map, method)))
 
 
 def check_key(stream: str, row: dict[str, Any], key: Iterable[str]) -> None:
-    """Check that a mapped row still has its key.
+    """Check that a mapped row has its key.
 
     Raises:
         StreamMapError: If a column of the key is missing or null.
@@ -41,12 +41,12 @@ def _guarded(stream: str, method: Callable[[dict[str, Any]], Any], record: dict[
         message = (
             f"{stream}: the stream map's {_expression(error)} failed on a row ({_kind(error)}): correct stream_maps."
         )
-        # Not chained, as the error's own text may hold a value of the row.
+        # Not chained, because the original message can contain a value of the row.
         raise StreamMapError(message) from None
 
 
 def _expression(error: BaseException) -> str:
-    """Name the expression by the property that the SDK was evaluating, which its error doesn't say."""
+    """Name the property that the SDK was evaluating, which only its stack frame knows."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if "property_name" in frame.f_locals:
             name = frame.f_locals["property_name"]
@@ -55,7 +55,7 @@ def _expression(error: BaseException) -> str:
 
 
 def _kind(error: BaseException) -> str:
-    """Name the kind of error, and the name in the expression that it's about, if any."""
+    """Name the type of the error and, if it's about a name in the expression, that name."""
     cause = error.__cause__ or error
     for attribute in ("name", "func_name", "attr"):
         name = getattr(cause, attribute, None)

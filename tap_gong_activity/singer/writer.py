@@ -1,4 +1,4 @@
-"""Singer messages on their way to the pipe: encoded by msgspec, gathered, and written as whole lines only."""
+"""The writer of Singer messages: encodes them with msgspec, buffers them, and writes only whole lines."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GATHERED_BYTES = 65_536
-"""How much is gathered before it is written; as much as a pipe takes on Linux."""
+BUFFER_BYTES = 65_536
+"""Size from which the buffer is written; the capacity of a pipe on Linux."""
 
-ENCODING_BYTES = 4_194_304
-"""More than is allocated to encode them."""
+MAX_ENCODED_BYTES = 4_194_304
+"""Upper bound of the memory for encoding `ROWS_AT_ONCE` rows."""
 
 ROWS_AT_ONCE = 1_000
-"""How many rows are encoded before they are written; about half a megabyte."""
+"""Number of rows to encode before writing them; about half a megabyte."""
 
 MAX_LAST_WRITE_SECONDS = 5.0
-"""How long a signal lets the lines that are being written become whole."""
+"""How long a signal waits for the current lines to be written completely."""
 
 _encoder = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number")
 
 
 class _Record(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
-    """A RECORD message, as the SDK would write it for the same row."""
+    """A RECORD message, identical to the SDK's for the same row."""
 
     stream: str
     record: msgspec.Struct
@@ -50,14 +50,14 @@ class _Record(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
 class MessageWriter(GenericSingerWriter[bytes, Message]):
     """Writes messages to stdout.
 
-    Rows are gathered; every other message is written at once, together with the rows before it. A signal never leaves
-    half a line, as a target could not read what follows.
+    Records are buffered; any other message is written immediately, after the records before it. A signal never leaves
+    a partial line, because a target couldn't parse what follows it.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing gathered."""
+        """Start with an empty buffer."""
         super().__init__()
-        self._gathered = bytearray()
+        self._buffer = bytearray()
         self._has_failed = False
 
     @override
@@ -68,45 +68,45 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         try:
             return _encoder.encode(content) + b"\n"
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            # A row's values are JSON by themselves, so it's a stream map's; the error may quote it.
+            # The tap's own values are always JSON, so this one is a stream map's. The error may quote it.
             stream = content.get("stream", "A message")
             sentence = f"{stream}: a value from stream_maps can't be written as JSON ({type(error).__name__})."
             raise StreamMapError(sentence) from None
 
     @override
     def write_message(self, message: Message) -> None:
-        self._gathered += self.serialize_message(message)
-        if len(self._gathered) >= GATHERED_BYTES or not isinstance(message, RecordMessage):
+        self._buffer += self.serialize_message(message)
+        if len(self._buffer) >= BUFFER_BYTES or not isinstance(message, RecordMessage):
             self.flush()
 
     def write_rows(self, stream: str, rows: Sequence[msgspec.Struct]) -> None:
-        """Write a RECORD for each row, all of them extracted now.
+        """Write a RECORD message for each row, with the current time as `time_extracted`.
 
         Raises:
-            BrokenPipeError: If the target has gone.
+            BrokenPipeError: If the target has closed the pipe.
         """
         extracted = datetime.now(timezone.utc)
         for first in range(0, len(rows), ROWS_AT_ONCE):
-            require(ENCODING_BYTES)
-            self._gathered += _encoder.encode_lines(
+            require(MAX_ENCODED_BYTES)
+            self._buffer += _encoder.encode_lines(
                 [_Record(stream, row, extracted) for row in rows[first : first + ROWS_AT_ONCE]]
             )
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been gathered, unless a write has failed: half a line may precede it.
+        """Write the buffer, unless an earlier write failed, which may have left a partial line.
 
         Raises:
-            BrokenPipeError: If the target has gone.
+            BrokenPipeError: If the target has closed the pipe.
         """
-        gathered, self._gathered = self._gathered, bytearray()
+        buffered, self._buffer = self._buffer, bytearray()
         if self._has_failed:
             return
         self._has_failed = True
         with deferred(MAX_LAST_WRITE_SECONDS):
-            left = memoryview(gathered)
+            left = memoryview(buffered)
             while left:
-                # With PYTHONUNBUFFERED it takes a part only, where a signal comes in between.
+                # With PYTHONUNBUFFERED, a write that a signal interrupts is partial.
                 left = left[sys.stdout.buffer.write(left) :]
             sys.stdout.buffer.flush()
         self._has_failed = False

@@ -1,4 +1,4 @@
-"""The streams: what is read from Gong and written as Singer messages."""
+"""The streams: read from Gong, written as Singer messages."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from tap_gong_activity.streams.grains import GRAIN_STREAMS
 from tap_gong_activity.streams.users import UsersStream
 
 STREAMS = (*GRAIN_STREAMS, UsersStream)
-"""All streams, in the order in which they're read: users last, so that a missing scope for them loses nothing else."""
+"""All streams, in the order in which they're synced: users last, so that its missing scope affects no other stream."""

@@ -1,4 +1,4 @@
-"""The activity streams: windows of a range of days, each written whole before the bookmark moves."""
+"""The activity streams: a date range read window by window; the bookmark moves after each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def window_request(settings: Settings, window: Window) -> PagedRequest:
-    """The request for a window's activity."""
+    """Return the request for a window's activity."""
     return activity_request(
         window.grain.value,
         window.start,
@@ -44,7 +44,7 @@ def window_request(settings: Settings, window: Window) -> PagedRequest:
 
 
 class ActivityStream(GongStream):
-    """Activity of each user in each period of one grain."""
+    """A stream of activity per user and period of one grain."""
 
     grain: ClassVar[Grain]
 
@@ -96,13 +96,13 @@ class ActivityStream(GongStream):
             written=written,
         )
         if self.is_test:
-            # A test wants to know whether Gong answers, for which the newest window's first page is enough.
+            # The first page of the newest window is enough to see whether Gong responds.
             newest = max(plan.windows, key=lambda window: window.end, default=newest_period(self.grain, today))
             return Plan(start=newest.start, windows=[newest], history_is_held_back=False)
         if plan.history_is_held_back and written:
             self.logger.warning(
-                "%s: the history before %s isn't read, because end_date (%s) isn't after it: "
-                "remove end_date or set a later one to extend the history to start_date (%s).",
+                "%s: the history before %s isn't extended to start_date, because end_date (%s) isn't after it: "
+                "remove end_date or set a later one to read from %s.",
                 self.name,
                 written.history_start,
                 settings.end_date,
@@ -110,7 +110,7 @@ class ActivityStream(GongStream):
             )
         if written and written.bookmark > today:
             self.logger.warning(
-                "The bookmark of %s (%s) is after the company's today (%s), so nothing new is read until then; "
+                "The bookmark of %s (%s) is after the company's current date (%s), so nothing new is read until then; "
                 "if it was edited by mistake, correct it in the state.",
                 self.name,
                 written.bookmark,
@@ -126,7 +126,7 @@ class ActivityStream(GongStream):
             )
         if missing := plan.missing:
             self.logger.info(
-                "%s: start_date was moved back, so the days from %s to %s are read too, after the new ones.",
+                "%s: start_date was moved back, so the history from %s to %s is read after the new days.",
                 self.name,
                 missing[-1].start,
                 missing[0].end,
@@ -135,7 +135,7 @@ class ActivityStream(GongStream):
 
     @property
     def _written(self) -> Written | None:
-        """The days that the state says have been written."""
+        """The days that have been written, according to the state."""
         entry = self.tap_state.get("bookmarks", {}).get(self.name, {})
         start = self.grain.period_start(self._tap.settings.start_date)
         return written_of(self.name, entry, history_start=start) if self.has_bookmark else None
@@ -146,7 +146,7 @@ class ActivityStream(GongStream):
             set_written(self.stream_state, self._written)
 
     def _move_bookmark(self, plan: Plan, window: Window) -> None:
-        """Record that a window has been written, and write STATE."""
+        """Record that a window has been written, and write a STATE message."""
         if self.has_bookmark and not self.is_test:
             set_written(self.stream_state, plan.after(window, self._written))
             self.write_state()

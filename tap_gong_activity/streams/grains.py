@@ -1,4 +1,4 @@
-"""The five streams, one for each grain."""
+"""The five activity streams, one per grain."""
 
 from __future__ import annotations
 

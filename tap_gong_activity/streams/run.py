@@ -1,4 +1,4 @@
-"""What a stream needs of the run that it is part of."""
+"""What streams need from the run they're part of."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ if TYPE_CHECKING:
 
 
 class Run(Protocol):
-    """One run, which all streams share; the tap is one.
+    """A run, shared by all its streams; implemented by the tap.
 
     Attributes:
-        message_writer: Where messages go.
+        message_writer: Writes Singer messages to stdout.
     """
 
     message_writer: MessageWriter
 
     @property
     def settings(self) -> Settings:
-        """The tap's own settings, checked."""
+        """The tap's own settings, validated."""
 
     @property
     def clock(self) -> Clock:
-        """Time, for the whole run."""
+        """The clock of the run."""
 
     @property
     def today(self) -> date:
-        """The company's current day, which stays the same however long the run takes."""
+        """The company's current date when the run started."""
 
     @property
     def tally(self) -> Tally:
-        """What the run has done so far."""
+        """The run's counts and wait times."""
 
     @property
     def client(self) -> GongClient:
-        """The one client of the run, and with it the one limiter."""
+        """The client that all streams share, and with it the rate limit."""
 
     @property
     def page_reader(self) -> PageReader:
-        """What reads pages through the client, for all streams and threads."""
+        """The reader of paginated responses that all streams and threads share."""
 
     def write_message(self, message: Message) -> None:
         """Write a Singer message."""
 
     def warn_once(self, kind: str, sentence: str) -> None:
-        """Log a warning, unless the run has logged one of the same kind before."""
+        """Log a warning, unless the run has already logged one of this kind."""

@@ -1,4 +1,4 @@
-"""What all streams share: pages of rows become RECORD or BATCH messages, and STATE follows once they're written."""
+"""The base of all streams: writes pages of rows as RECORD or BATCH messages, and STATE after them."""
 
 from __future__ import annotations
 
@@ -40,39 +40,39 @@ if TYPE_CHECKING:
 
 
 class GongStream(Stream):
-    """A stream whose rows come in pages, and whose state changes only once a whole part has been written."""
+    """A stream that is read in pages, and whose state changes only after a whole part has been written."""
 
     columns: ClassVar[tuple[str, ...]]
-    """The rows' fields, in order."""
+    """The fields of a row, in order."""
 
-    _tap: Run  # type: ignore[assignment] # the tap, which is the run
+    _tap: Run  # type: ignore[assignment] # the tap implements it
 
     @abstractmethod
     def parts(self) -> Iterator[Pages]:
-        """Yield each part of the stream as its pages of rows.
+        """Yield each part of the stream as an iterator over its pages.
 
-        What follows a `yield` runs once that part's rows have been written: that's where a bookmark moves.
+        The code after a `yield` runs once that part has been written; that's where the bookmark moves.
         """
 
     @property
     def has_bookmark(self) -> bool:
-        """Whether the state says how far the stream has been written."""
+        """Whether the state records how far the stream has been written."""
         return self.replication_method != REPLICATION_FULL_TABLE
 
     @property
     def is_test(self) -> bool:
-        """Whether the run only tries whether Gong answers: one request, its first row, no bookmark moved."""
+        """Whether this is a connection test: one request, its first row, and no bookmark."""
         return self.ABORT_AT_RECORD_COUNT is not None
 
     def complete_state(self) -> None:
-        """Bring the stream's entry in the state into the form that every STATE of this run has."""
+        """Convert the stream's entry in the state to the form that this version writes."""
 
     def write_state(self) -> None:
-        """Write a STATE message, also if it says nothing new: many targets forget a state that rows follow."""
+        """Write a STATE message, even an unchanged one: many targets discard a state when a RECORD follows it."""
         self._tap.write_message(StateMessage(self.tap_state))
 
     def _counted_parts(self) -> Iterator[Pages]:
-        """Yield the stream's parts, and end with a STATE in any case."""
+        """Yield the stream's parts, and make sure that a STATE ends them."""
         ends_with_state = False
         with self.get_record_counter() as counter, self.get_sync_timer():
             for pages in self.parts():
@@ -94,18 +94,18 @@ class GongStream(Stream):
         read: Callable[[Iterator[bytes | bytearray]], Iterator[Sequence[msgspec.Struct]]],
         pages: Iterator[bytes | bytearray],
         part: str = "",
-    ) -> Any:  # noqa: ANN401 - pages of whatever rows `read` makes
-        """Yield a part's pages of rows, counted; an error says which stream and part it's about."""
+    ) -> Any:  # noqa: ANN401 - pages of the rows that `read` returns
+        """Yield a part's pages of rows and count them; add the stream and the part to errors."""
         try:
             for rows in read(iter(partial(self._next_page, pages), None)):
                 self._tap.tally.add(rows=len(rows))
                 yield rows
-                # Or they'd stay in memory while the next page comes in.
+                # Frees the page while the next one is awaited.
                 del rows
         except TapError as error:
             where = f"{self.name}, {part}" if part else self.name
             what = "; ".join(filter(None, [str(error).rstrip("."), self.describe_progress()]))
-            # A copy, as other streams may end with the same error.
+            # A copy, because other streams can fail with the same error.
             located = copy(error)
             located.args = (f"{where}: {what}.",)
             raise located from None
@@ -115,7 +115,7 @@ class GongStream(Stream):
             return next(pages, None)
 
     def describe_progress(self) -> str:
-        """How far the stream has been written, for the message of an error; empty if there's nothing to say."""
+        """Return how far the stream has been written, for error messages; empty if unknown."""
         return ""
 
     # RECORD messages
@@ -124,15 +124,15 @@ class GongStream(Stream):
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[Record, None, None]:
-        """Write pages of rows instead of the SDK's single records, and STATE only between the stream's parts.
+        """Write whole pages instead of single records, and STATE only between the stream's parts.
 
-        The SDK has no public way around its work for each record, which takes four fifths of a row's time. Its
-        bookmarks by record would be wrong: rows come in no order within a part.
+        The SDK's work per record, which takes four fifths of the time of a row, can't be avoided in a public way. Its
+        bookmarks per record would be wrong, because rows are unordered within a part.
         """
         for pages in self._counted_parts():
             for rows in pages:
                 self._write(rows)
-                # Or they'd stay in memory while the next page comes in.
+                # Frees the page while the next one is awaited.
                 del rows
         yield from ()
 
@@ -144,7 +144,7 @@ class GongStream(Stream):
                 self._tap.write_message(message)
 
     def rows_are_unchanged(self) -> bool:
-        """Whether rows are written as they are: all columns selected, no stream map, no flattening."""
+        """Whether rows are written unchanged: all columns are selected, no stream map, no flattening."""
         (stream_map, *other_maps) = self.stream_maps
         return (
             self._selected_columns() == self.columns
@@ -164,7 +164,7 @@ class GongStream(Stream):
                     yield RecordMessage(stream_map.stream_alias, mapped, time_extracted=extracted)
 
     def _selected_columns(self) -> tuple[str, ...]:
-        """The columns that the catalog selects, and that its schema has."""
+        """Return the columns that the catalog selects and its schema contains."""
         properties, mask = self.effective_schema["properties"], self.mask
         return tuple(
             column for column in self.columns if column in properties and mask.get(("properties", column), True)
@@ -172,7 +172,7 @@ class GongStream(Stream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        """Not used: rows are written by the page."""
+        """Not used: `_sync_records` writes whole pages."""
         raise NotImplementedError
 
     # BATCH messages
@@ -181,9 +181,9 @@ class GongStream(Stream):
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
     ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
-        """Yield the batches of one part after another, so that no STATE precedes the BATCH that holds its rows."""
+        """Yield the batches of each part in turn, so that no STATE precedes the BATCH with its rows."""
         if len(self.stream_maps) > 1:
-            message = f"{self.name}: batch_config can't be combined with stream_maps that make several streams of one."
+            message = f"{self.name}: batch_config can't be combined with stream_maps that split a stream."
             raise TapError(message)
         files = BatchFiles(batch_config, self.tap_name, self.name)
         whole_pages = files.take_pages and self.rows_are_unchanged()
@@ -192,25 +192,25 @@ class GongStream(Stream):
             for manifest in files.of_pages(pages) if whole_pages else files.of_records(records):
                 yield batch_config.encoding, manifest
 
-    # What the SDK would do otherwise
+    # SDK features that this tap doesn't use
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
-        """Do nothing: there are no markers, and STATE has been written."""
+        """Do nothing: there are no progress markers, and STATE has been written."""
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        """None: a bookmark is a window's end, which never lies ahead of today."""
+        """Return None: a bookmark is a window's end, which is never after today."""
 
     @property
     @override
     def emit_activate_version_messages(self) -> bool:
-        """False: no table is ever rewritten as a new version."""
+        """False: no table is ever replaced by a new version."""
         return False
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
-        # The SDK announces every exception as an unhandled error, also the one whose sentence says what to do.
+        # The SDK logs every exception as unhandled, including those whose message says what to do.
         if level < logging.ERROR or not isinstance(
             sys.exc_info()[1], (TapError, SingerSDKError, ModuleNotFoundError, OSError)
         ):

@@ -1,4 +1,4 @@
-"""The users stream: who the user IDs of the activity streams are."""
+"""The users stream: profiles of the users in the activity streams."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class UsersStream(GongStream):
     columns = USER_COLUMNS
     schema = StreamSchema(SCHEMAS, key="users")
     primary_keys = ("user_id",)
-    # It holds personal data, and needs a scope of its own.
+    # It contains personal data and needs a scope of its own.
     selected_by_default = False
 
     @property
     @override
     def has_bookmark(self) -> bool:
-        """False, whatever a catalog says: all users are read each time."""
+        """False, even if a catalog says otherwise: every run reads all users."""
         return False
 
     @override

@@ -89,7 +89,7 @@ def test_too_little_memory_ends_with_a_sentence() -> None:
     limit = 40_000 * 1024
     ended = run_tap("--about", before=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
     assert ended.returncode == 1
-    assert ended.stderr.startswith("There is no more memory for the tap")
+    assert ended.stderr.startswith("The machine ran out of memory for the tap")
     assert len(ended.stderr.splitlines()) == 1
 
 

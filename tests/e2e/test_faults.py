@@ -438,7 +438,7 @@ def test_an_expired_cursor_starts_the_window_over_once(page: int) -> None:
     assert len(ran.warnings) == 1
     with stage(f"cursor_expired,{AT_WINDOW},page={page}") as sandbox:
         failed = play(sandbox)
-    assert "also after a restart" in assert_failed(failed)
+    assert "also after starting over" in assert_failed(failed)
     assert failed.bookmarks == {"activity_by_day": BEFORE}
     assert len(failed.requests) == 3 + 2 * (page + 1)
 

@@ -66,7 +66,7 @@ def test_a_wrapped_state_is_refused(wrapper: str) -> None:
     with gong() as sandbox:
         ran = run(sandbox, state={wrapper: {"bookmarks": {"activity_by_day": {"replication_key_value": "2025-03-01"}}}})
 
-    assert "pass on its value" in assert_failed(ran)
+    assert "pass only its value" in assert_failed(ran)
     assert ran.requests == []
 
 

@@ -72,7 +72,7 @@ def test_a_large_answer_that_a_page_can_have_is_read() -> None:
     """Up to the last byte that is allowed."""
     with asking("huge=300000") as found:
         assert len(found.ask(largest_answer=300_000).body) == 300_000
-        assert "larger than 299,999 bytes" in found.failure(largest_answer=299_999)
+        assert "larger than the maximum of 299,999 bytes" in found.failure(largest_answer=299_999)
 
 
 # Answers that another try may mend
@@ -183,7 +183,7 @@ def test_the_longest_timeout_is_no_trouble() -> None:
         ("status=422", "Gong returned 422"),
         ("status=451", "Gong returned 451"),
         ("status=204,envelope=no", "Gong returned 204 No Content"),
-        ("status=401", "check the access key and its secret, or the token"),
+        ("status=401", "check the access key and secret or the token"),
         ("status=403", "trusted IP addresses"),
         ("status=404,envelope=no", "check api_url"),
         ("status=300", "redirects aren't followed, so set api_url"),
@@ -222,7 +222,7 @@ def test_a_missing_scope_is_told_in_gongs_words() -> None:
     with asking(has_scope=False) as found:
         failure = found.failure()
         assert "You don't have permission to use 'api:stats:user-actions' in your app." in failure
-        assert "give the key or the app that scope" in failure
+        assert "add that scope to the key or the app" in failure
         assert len(found.requests) == 1
 
 
@@ -239,7 +239,7 @@ def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
     """Nor asked for again."""
     with asking("huge=1000000000000000") as found:
         assert found.failure() == (
-            f"The response of {found.sandbox.url} is larger than {LARGEST_ANSWER:,} bytes, the most that is accepted"
+            f"The response of {found.sandbox.url} is larger than the maximum of {LARGEST_ANSWER:,} bytes"
         )
         assert len(found.requests) == 1
 
@@ -466,7 +466,7 @@ def test_credentials_that_are_sent_unencrypted_are_warned_of(monkeypatch: pytest
         with asking(given={"api_url": "http://gong.invalid"}) as other:
             assert other.ask().body
         assert list(other.warnings.values()) == [
-            "The credentials are sent unencrypted, as api_url (http://gong.invalid) begins with http."
+            "The credentials are sent unencrypted, because api_url (http://gong.invalid) uses http."
         ]
 
 

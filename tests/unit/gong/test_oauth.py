@@ -83,7 +83,7 @@ def oauth_credentials(
     return OAuthCredentials(
         path,
         api_url=settings.api_url,
-        api_url_is_given=settings.api_url_is_given,
+        api_url_is_set=settings.api_url_is_set,
         user_agent=settings.user_agent,
         request_timeout=settings.request_timeout,
         clock=clock,
@@ -318,7 +318,7 @@ def test_a_token_endpoint_that_never_answers_ends_the_run(path: Path) -> None:
     with asking_with(path, "status=503,on=token", given={"max_retries": 2}) as found:
         old = read(path)
         assert found.failure() == (
-            f"The OAuth token endpoint {found.sandbox.url} answered 503; giving up after 3 attempts"
+            f"The OAuth token endpoint {found.sandbox.url} returned 503; giving up after 3 attempts"
         )
         assert len(refreshes(found.sandbox)) == 3
         assert found.requests == []
@@ -331,7 +331,7 @@ def test_a_refresh_token_that_was_used_before_is_explained(path: Path) -> None:
         write(path, sandbox, refresh_token="used-before")
         credentials = credentials_of(path, sandbox.url)
         text = refusal(credentials)
-        assert "answered 400 (invalid_grant)" in text
+        assert "returned 400 (invalid_grant)" in text
         assert "has been used before or was revoked" in text
         assert str(path) in text
         assert "used-before" not in text

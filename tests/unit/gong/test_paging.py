@@ -134,7 +134,7 @@ def test_a_cursor_that_comes_again_stops_the_run(fault: str, pages_before: int) 
     with asking(fault, page_size=PAGE_SIZE) as found:
         pages = found.pages()
         assert users_of(next(pages) for _ in range(pages_before)) == PAGES[:pages_before]
-        with pytest.raises(GongError, match="cursor that it had returned for this request before"):
+        with pytest.raises(GongError, match="same cursor twice for this request"):
             next(pages)
         assert len(found.requests) == pages_before
 
@@ -158,7 +158,7 @@ def test_a_cursor_that_is_refused_starts_the_window_over(status: int, page: int)
 def test_a_window_is_started_over_once_only(status: int) -> None:
     """A second refusal ends the run with Gong's words, whichever page it comes on."""
     with asking(f"status={status},error=The cursor has expired,page=2", page_size=PAGE_SIZE) as found:
-        with pytest.raises(GongError, match=r"The cursor has expired.*also after a restart") as caught:
+        with pytest.raises(GongError, match=r"The cursor has expired.*also after starting over") as caught:
             list(found.pages())
         assert caught.value.status == status
         assert len(found.requests) == 6
@@ -417,7 +417,7 @@ def test_a_target_too_slow_for_any_cursor_ends_the_run() -> None:
             for _ in found.pages():
                 found.clock.pass_by(61)
 
-        with pytest.raises(GongError, match="also after a restart from its first page"):
+        with pytest.raises(GongError, match="also after starting over from the first page"):
             read_slowly()
         assert len(found.requests) == 6
 

@@ -156,7 +156,7 @@ def test_a_longer_wait_than_the_setting_ends_the_run(status: int) -> None:
     """The error names the wait and when it would end."""
     retries, _, log = retrying(FakeClock(), max_retry_wait=600)
     with pytest.raises(
-        FatalError, match="asking to wait 7,200 s, until 2025-03-12 22:00 UTC, which is longer"
+        FatalError, match=r"with a Retry-After of 7,200 s \(until 2025-03-12 22:00 UTC\), longer"
     ) as caught:
         retries.call(Attempt(status=status, retry_after=7_200.0))
     assert caught.value.status == status

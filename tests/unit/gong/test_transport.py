@@ -273,9 +273,7 @@ def test_a_response_that_is_too_large_is_not_read_to_its_end(start: bytes, drops
                 return
 
     with serving(flood) as url:
-        assert failure(url) == (
-            f"GongError: The response of {url} is larger than {MAX_BYTES:,} bytes, the most that is accepted"
-        )
+        assert failure(url) == (f"GongError: The response of {url} is larger than the maximum of {MAX_BYTES:,} bytes")
 
 
 def test_a_head_that_is_too_large_is_not_read_to_its_end() -> None:
@@ -287,7 +285,7 @@ def test_a_head_that_is_too_large_is_not_read_to_its_end() -> None:
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
 
     with serving(announce) as url:
-        assert failure(url).startswith(f"GongError: The response of {url} has a head of more than")
+        assert failure(url).startswith(f"GongError: The response of {url} has more than")
 
 
 @pytest.mark.parametrize("status", [301, 500])

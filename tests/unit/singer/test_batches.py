@@ -76,9 +76,9 @@ def test_a_storage_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """Whether files are written by the page or by the record."""
     (tmp_path / "file").touch()
     files = files_in(tmp_path / "file")
-    with pytest.raises(SettingsError, match=r"batch_config says \(.+\)"):
+    with pytest.raises(SettingsError, match=r"can't be written \(.+\)"):
         list(files.of_pages([rows_of(1)]))
-    with pytest.raises(SettingsError, match=r"batch_config says \(.+\)"):
+    with pytest.raises(SettingsError, match=r"can't be written \(.+\)"):
         list(files.of_records(iter([{"user_id": "1"}])))
 
 

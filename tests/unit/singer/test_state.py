@@ -274,7 +274,7 @@ def test_a_bookmark_at_or_after_today_reads_nothing_new(
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
     assert states
     assert all(found == state for found in states)
-    assert any("is after the company's today" in line for line in caplog.messages) == (bookmark > str(TODAY))
+    assert any("is after the company's current date" in line for line in caplog.messages) == (bookmark > str(TODAY))
 
 
 def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:

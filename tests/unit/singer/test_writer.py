@@ -25,7 +25,7 @@ from support.signal_state import no_signal_received
 from tap_gong_activity.base import signals
 from tap_gong_activity.base.errors import TerminatedError
 from tap_gong_activity.extract.activity_rows import Row, RowReader
-from tap_gong_activity.singer.writer import GATHERED_BYTES, ROWS_AT_ONCE, MessageWriter
+from tap_gong_activity.singer.writer import BUFFER_BYTES, ROWS_AT_ONCE, MessageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,7 +152,7 @@ def test_rows_do_not_gather_for_ever() -> None:
         for row in rows:
             writer.write_message(record_of(row))
         assert 1 < len(pipe.writes) < 20
-        assert all(GATHERED_BYTES <= len(write) < GATHERED_BYTES + size for write in pipe.writes)
+        assert all(BUFFER_BYTES <= len(write) < BUFFER_BYTES + size for write in pipe.writes)
         writer.flush()
         assert [json.loads(line)["record"]["user_id"] for line in pipe.written.splitlines()] == [
             row.user_id for row in rows
