@@ -1,7 +1,7 @@
 """Whatever Gong answers, or fails to, the rows are those of a clean run, or one sentence says what happened.
 
-Every line of the contract's table of errors is played at the first, a middle and the last request of a window, alone,
-in series and mixed at random.
+Every line of the contract's table of errors is played alone, in series and mixed at random; one of each kind at the
+first and the last page of a window, the others at the one between.
 """
 
 from __future__ import annotations
@@ -94,12 +94,10 @@ FATAL = {
 }
 """What ends the run, and what its sentence names."""
 
-ON_ANY_PAGE = [
-    (fault, page)
-    for fault in FATAL
-    for page in (0, 1, 2)
-    # On a later page it is taken for a cursor that has gone stale.
-    if not (page and fault.startswith("status=400"))
+#: On a later page, a status of 400 is taken for a cursor that has gone stale.
+FATAL_ON_PAGES = [
+    *((fault, 0 if fault.startswith("status=400") else 1) for fault in FATAL),
+    *(("status=403,error=Gong says why", page) for page in (0, 2)),
 ]
 
 
@@ -151,8 +149,7 @@ def test_a_clean_run_of_the_play_is_as_expected() -> None:
 # Alone
 
 
-@pytest.mark.parametrize("page", [0, 1, 2])
-@pytest.mark.parametrize("fault", MENDED)
+@pytest.mark.parametrize(("fault", "page"), [*((fault, 1) for fault in MENDED), ("status=500", 0), ("status=500", 2)])
 def test_what_may_pass_is_tried_again_after_a_backoff(fault: str, page: int) -> None:
     """With one more request and a wait of a second at most."""
     with stage(f"{fault},{AT_WINDOW},page={page},at=1") as sandbox:
@@ -165,11 +162,10 @@ def test_what_may_pass_is_tried_again_after_a_backoff(fault: str, page: int) -> 
     assert len(ran.warnings) == 1
 
 
-@pytest.mark.parametrize("page", [0, 1, 2])
 @pytest.mark.parametrize("fault", TOLD_TO_WAIT)
-def test_a_retry_after_is_waited_for_and_no_longer(fault: str, page: int) -> None:
+def test_a_retry_after_is_waited_for_and_no_longer(fault: str) -> None:
     """In seconds or as a date, up to max_retry_wait; the sandbox records whoever comes too early."""
-    with stage(f"{fault},{AT_WINDOW},page={page},at=1") as sandbox:
+    with stage(f"{fault},{AT_WINDOW},page=1,at=1") as sandbox:
         ran = play(sandbox)
     assert_ended_well(ran)
     assert ran.rows == clean()
@@ -178,7 +174,7 @@ def test_a_retry_after_is_waited_for_and_no_longer(fault: str, page: int) -> Non
     assert 0 <= ran.waited - TOLD_TO_WAIT[fault] < 1.1
 
 
-@pytest.mark.parametrize(("fault", "page"), ON_ANY_PAGE)
+@pytest.mark.parametrize(("fault", "page"), FATAL_ON_PAGES)
 def test_what_no_other_try_mends_ends_the_run_at_once(fault: str, page: int) -> None:
     """In one sentence that names the stream and the window; what was read stays delivered, and the STATE stands."""
     with stage(f"{fault},{AT_WINDOW},page={page},at=1") as sandbox:
@@ -197,7 +193,7 @@ def test_what_no_other_try_mends_ends_the_run_at_once(fault: str, page: int) -> 
     assert len(ran.rows) >= len(rows_of(company(12), spans()[:1]))
 
 
-@pytest.mark.parametrize("fault", FATAL)
+@pytest.mark.parametrize("fault", ["status=400", "status=429,retry_after=601", "set=records.cursor:7"])
 def test_a_run_goes_on_from_where_it_failed(fault: str) -> None:
     """Once Gong is itself again; windows that were read ahead of the failure make no difference."""
     with stage(f"{fault},{AT_WINDOW},page=0", grace=3600) as sandbox:
@@ -235,8 +231,7 @@ def test_a_404_with_the_envelope_is_an_empty_window(parallel: int) -> None:
 # In series
 
 
-@pytest.mark.parametrize("page", [0, 1, 2])
-@pytest.mark.parametrize("fault", ["status=503", "close", "html", "cut"])
+@pytest.mark.parametrize(("fault", "page"), [("status=503", 0), ("close", 1), ("cut", 2)])
 def test_a_request_is_tried_max_retries_times_more(fault: str, page: int) -> None:
     """Eight failures in series pass, with waits that may grow to a minute; the ninth ends the run."""
     longest = [1, 2, 4, 8, 16, 32, 60, 60]
@@ -270,7 +265,7 @@ def test_429_is_waited_for_without_a_retry() -> None:
     assert len(failed.requests) == 3 + 11
 
 
-@pytest.mark.parametrize("retries", [0, 1, 3])
+@pytest.mark.parametrize("retries", [0, 3])
 def test_max_retries_says_how_often(retries: int) -> None:
     """Not at all, if it is 0."""
     with stage("status=500") as sandbox:
@@ -293,7 +288,7 @@ def test_a_wait_is_never_longer_than_max_retry_wait() -> None:
 # Mixed at random
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", range(12))
 def test_faults_mixed_at_random_change_no_row(number: int) -> None:
     """Nor do they cost a request more than each was worth."""
     draw = chance("faults", number)
@@ -322,24 +317,23 @@ def test_faults_mixed_at_random_change_no_row(number: int) -> None:
 # Of a kind of their own
 
 
-@pytest.mark.parametrize("page", [0, 1])
-@pytest.mark.parametrize("parallel", [1, 4])
+@pytest.mark.parametrize(("page", "parallel"), [(0, 1), (1, 4)])
 def test_a_server_that_never_answers_is_given_up_after_request_timeout(page: int, parallel: int) -> None:
     """And asked again."""
     with stage(f"hang,{AT_WINDOW},page={page},at=1") as sandbox:
-        ran = play(sandbox, request_timeout=1, max_parallel_windows=parallel)
+        ran = play(sandbox, request_timeout=0.5, max_parallel_windows=parallel)
     assert_ended_well(ran)
     assert ran.rows == clean()
-    assert "within 1 s" in ran.warnings[0]
+    assert "within 0.5 s" in ran.warnings[0]
 
 
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up_after_request_timeout() -> None:
     """The timeout is one for the whole answer, not for each of its bytes."""
     with stage(f"drip=0.01,{AT_WINDOW},page=1,at=1") as sandbox:
-        ran = play(sandbox, request_timeout=1, max_retry_wait=0, end_date=str(TODAY), clock=ClockOfToday())
+        ran = play(sandbox, request_timeout=0.5, max_retry_wait=0, end_date=str(TODAY), clock=ClockOfToday())
     assert_ended_well(ran)
     assert ran.rows == clean()
-    assert "within 1 s" in ran.warnings[0]
+    assert "within 0.5 s" in ran.warnings[0]
 
 
 class ClockOfToday(Clock):
@@ -347,15 +341,6 @@ class ClockOfToday(Clock):
 
     def now(self) -> Any:  # noqa: ANN401 - an instant
         return NOON
-
-
-@pytest.mark.parametrize("faults", [["broken_gzip,at=1-"], ["cut,at=1-"]])
-def test_an_answer_that_never_comes_whole_ends_the_run(faults: list[str]) -> None:
-    """After the retries, with nothing delivered of it."""
-    with stage(*faults) as sandbox:
-        ran = play(sandbox)
-    assert "giving up after 9 attempts" in assert_failed(ran)
-    assert ran.rows == []
 
 
 def test_users_that_a_page_repeats_change_no_row() -> None:
@@ -390,8 +375,7 @@ INCOMPLETE = {
 """A 200 that isn't a whole answer, and what the sentence about it names."""
 
 
-@pytest.mark.parametrize("page", [0, 2])
-@pytest.mark.parametrize("fault", INCOMPLETE)
+@pytest.mark.parametrize(("fault", "page"), list(zip(INCOMPLETE, (0, 1, 2, 0, 1), strict=True)))
 def test_an_incomplete_answer_is_retried_and_moves_no_bookmark(fault: str, page: int) -> None:
     """What passes loses nothing; what stays ends the run before the window's STATE."""
     with stage(f"{fault},{AT_WINDOW},page={page},at=1-2") as sandbox:
@@ -508,14 +492,13 @@ def spend_quota(quota: int, state: dict[str, Any], parallel: int) -> Run:
     return ran
 
 
-@pytest.mark.parametrize("parallel", [1, 4])
-@pytest.mark.parametrize("quota", [2, 5, 7, 11])
+@pytest.mark.parametrize(("quota", "parallel"), [(2, 1), (7, 1), (7, 4), (11, 4)])
 def test_a_quota_that_is_gone_ends_the_run_at_once(quota: int, parallel: int) -> None:
     """The sentence says until when, and how far it got."""
     assert spend_quota(quota, {}, parallel).status
 
 
-@pytest.mark.parametrize("quota", [3, 5, 7, 11])
+@pytest.mark.parametrize("quota", [3, 7])
 def test_day_after_day_a_backfill_gets_done_that_no_quota_is_enough_for(quota: int) -> None:
     """As long as a window fits into it; what several threads complete is tested where the pace is played."""
     state: dict[str, Any] = {}

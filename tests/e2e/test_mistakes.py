@@ -50,7 +50,7 @@ def test_a_period_that_end_date_cuts_does_not_replace_one_that_was_written_whole
     assert cut.bookmarks == whole.bookmarks == {"activity_by_month": "2025-03-01"}
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", ["activity_by_day", "activity_by_year"])
 def test_a_test_asks_gong_even_where_no_period_has_ended(stream: str) -> None:
     """So that a wrong key is noticed whatever the dates are."""
     with gong() as sandbox:
@@ -94,16 +94,16 @@ def test_a_wrong_value_of_a_setting_of_the_sdks_is_not_repeated() -> None:
 # Stream maps and the SDK's other settings
 
 
-@pytest.mark.parametrize("how", ["record", "batch", "test"])
 @pytest.mark.parametrize(
-    ("stream_map", "named"),
+    ("stream_map", "named", "how"),
     [
-        ({"x": "int(user_email_address)"}, "expression for x"),
-        ({"x": "record['@' + user_id]"}, "expression for x"),
-        ({"x": "nothing"}, "NameNotDefined: nothing"),
-        ({"__filter__": "1 / (calls_as_host * 0)"}, "__filter__"),
-        ({"user_id": "None"}, "key column user_id"),
-        ({"period_start_date": "None"}, "key column period_start_date"),
+        ({"x": "int(user_email_address)"}, "expression for x", "record"),
+        ({"x": "record['@' + user_id]"}, "expression for x", "batch"),
+        ({"x": "nothing"}, "NameNotDefined: nothing", "test"),
+        ({"__filter__": "1 / (calls_as_host * 0)"}, "__filter__", "record"),
+        ({"user_id": "None"}, "key column user_id", "batch"),
+        ({"user_id": "None"}, "key column user_id", "test"),
+        ({"period_start_date": "None"}, "key column period_start_date", "record"),
     ],
 )
 def test_a_stream_map_that_fails_on_a_row_is_named_without_the_rows_values(

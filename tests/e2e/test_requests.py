@@ -27,8 +27,7 @@ def pages_of(spans: list[Span], page_size: int) -> int:
     return sum(max(1, -(-users // page_size)) for users in active)
 
 
-@pytest.mark.parametrize("parallel", [1, 4])
-@pytest.mark.parametrize("page_size", [100, 6])
+@pytest.mark.parametrize(("page_size", "parallel"), [(100, 4), (6, 1)])
 @pytest.mark.parametrize("stream", STREAMS)
 def test_a_first_load_a_nightly_run_and_a_run_with_nothing_to_read(stream: str, page_size: int, parallel: int) -> None:
     """Each makes as many requests as its windows have pages, for each grain."""

@@ -23,6 +23,7 @@ from support.played_runs import (
     keyed,
     one_by_one,
     rows_of,
+    rows_of_messages,
     run,
     windows,
 )
@@ -97,7 +98,7 @@ def draw_case(draw: Random) -> Case:
     return Case(of, now, today, draw.choice([1, 3, 5, 100]), start, min(end, today), settings, filters)
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", range(15))
 def test_rows_states_and_requests_are_those_that_the_company_makes_necessary(number: int) -> None:
     """Whatever the range, zone, windows, page size and filters, at first and when resumed from any of its states."""
     draw = chance("rows", number)
@@ -155,15 +156,14 @@ def _is_record_of(stream: str, message: dict[str, Any]) -> bool:
     return bool(message["type"] == "RECORD" and message["stream"] == stream)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
-def test_a_row_carries_exactly_the_columns_and_each_key_once(stream: str) -> None:
-    """In the contract's order, over several windows and pages."""
+def test_a_row_carries_exactly_the_columns_and_each_key_once() -> None:
+    """In the contract's order, over several windows and pages, in each stream."""
     with one_by_one(page_size=3) as sandbox:
-        ran = run(sandbox, streams=[stream], max_parallel_windows=1, periods_per_window=5, start_date="2024-10-15")
+        ran = run(sandbox, streams=[*STREAMS], max_parallel_windows=1, periods_per_window=5, start_date="2024-01-01")
     assert_ended_well(ran)
     assert {tuple(row) for row in ran.rows} == {COLUMNS}
-    assert len(ran.rows) == len(ran.keyed) > 0
-    assert {row["aggregation_period"] for row in ran.rows} == {STREAMS[stream]}
+    assert len(ran.rows) == len(ran.keyed)
+    assert {(stream, row["aggregation_period"]) for stream, row in rows_of_messages(ran.messages)} == {*STREAMS.items()}
 
 
 def test_a_user_id_stays_text_whatever_its_length() -> None:
@@ -219,7 +219,7 @@ def test_the_open_period_is_marked_and_does_not_move_the_bookmark_past_its_start
     assert again.bookmarks == ran.bookmarks
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", ["activity_by_day", "activity_by_year"])
 def test_nothing_to_read_makes_no_request_and_keeps_the_state(stream: str) -> None:
     """And ends with 0, without a warning."""
     with gong() as sandbox:
@@ -313,10 +313,10 @@ def test_dates_are_the_companys_own_where_gong_answers_in_utc() -> None:
     for zone in ZONES:
         of = company(12, zone)
         with gong(company=of, faults=["utc_dates"]) as sandbox:
-            ran = run(sandbox, streams=[*STREAMS], start_date="2024-03-20")
+            ran = run(sandbox, streams=[*STREAMS], start_date="2024-08-20")
         today = NOON.astimezone(of.zone).date()
         assert ran.status == 0, ran.log
-        expected = [row for grain in STREAMS.values() for row in rows_of(of, windows(grain, date(2024, 3, 20), today))]
+        expected = [row for grain in STREAMS.values() for row in rows_of(of, windows(grain, date(2024, 8, 20), today))]
         assert ran.keyed == keyed(expected)
         assert Counter(map(len, ran.rows)) == {len(COLUMNS): len(expected)}
 

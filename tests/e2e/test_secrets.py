@@ -25,7 +25,7 @@ BASIC = base64.b64encode(f"{KEY}:{KEY_SECRET}".encode()).decode()
 ADDRESS = "somebody.else@private.example"
 
 FAULTS: tuple[Status | str, ...] = (
-    *(Status(status, error="ECHO") for status in (400, 401, 403, 404, 408, 409, 422, 429, 500, 503)),
+    *(Status(status, error="ECHO") for status in (400, 401, 403, 404, 429, 500)),
     Status(429, error="ECHO", retry_after="3600"),
     Status(404, envelope=False),
     Status(302, location="http://elsewhere.invalid/?echo=ECHO"),
@@ -80,10 +80,9 @@ def echoing(fault: Status | str, *secrets: str) -> Fault | str:
     )
 
 
-@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_no_fault_brings_a_key_to_light(fault: Status | str, level: str) -> None:
-    """Neither the key, nor its secret, nor both as a header has them, although the server echoes them."""
+def test_no_fault_brings_a_key_to_light(fault: Status | str) -> None:
+    """Neither the key, nor its secret, nor both as a header has them, although the server echoes them, at DEBUG."""
     with gong(
         company=company(12),
         page_size=4,
@@ -91,13 +90,15 @@ def test_no_fault_brings_a_key_to_light(fault: Status | str, level: str) -> None
         access_key_secret=KEY_SECRET,
         faults=[echoing(fault, KEY, KEY_SECRET, BASIC)],
     ) as sandbox:
-        ran = run(sandbox, start_date="2025-02-01", periods_per_window=20, environment={"LOGLEVEL": level})
+        ran = run(sandbox, start_date="2025-02-01", periods_per_window=20, environment={"LOGLEVEL": "DEBUG"})
     assert_tells_none(ran, [KEY, KEY_SECRET, BASIC])
     assert ran.requests
     assert "Traceback" not in ran.log
 
 
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if isinstance(fault, Status)], ids=str)
+@pytest.mark.parametrize(
+    "fault", [fault for fault in FAULTS if isinstance(fault, Status) and fault.status in {302, 401, 500}], ids=str
+)
 def test_no_fault_brings_a_token_to_light(fault: Status) -> None:
     """At the level DEBUG."""
     with gong(company=company(12), access_token=TOKEN, faults=[echoing(fault, TOKEN)]) as sandbox:
@@ -118,7 +119,7 @@ def test_faults_mixed_at_random_bring_nothing_to_light() -> None:
     """With windows read in parallel."""
     draw = chance("secrets")
     for _ in range(10):
-        faults = [echoing(draw.choice(FAULTS[4:11]), KEY, KEY_SECRET, BASIC) for _ in range(2)]
+        faults = [echoing(draw.choice(FAULTS[4:8]), KEY, KEY_SECRET, BASIC) for _ in range(2)]
         with gong(
             company=company(12), page_size=4, access_key=KEY, access_key_secret=KEY_SECRET, faults=faults
         ) as sandbox:
@@ -197,7 +198,6 @@ def test_no_token_of_oauth_comes_to_light(fault: str, tmp_path: Path) -> None:
 # Settings
 
 
-@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -224,11 +224,11 @@ def test_no_token_of_oauth_comes_to_light(fault: str, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_wrong_setting_brings_no_secret_to_light(wrong: dict[str, Any], level: str) -> None:
-    """Also where the secret is of the wrong type, or stands in the wrong place."""
+def test_a_wrong_setting_brings_no_secret_to_light(wrong: dict[str, Any]) -> None:
+    """Also where the secret is of the wrong type, or stands in the wrong place, at DEBUG."""
     with gong() as sandbox:
         settings = {"access_key": KEY, "access_key_secret": KEY_SECRET, **wrong}
-        ran = run(sandbox, **settings, environment={"LOGLEVEL": level})
+        ran = run(sandbox, **settings, environment={"LOGLEVEL": "DEBUG"})
     assert ran.status != 0
     assert "Traceback" not in ran.log
     secrets = [KEY, KEY_SECRET, TOKEN, BASIC, "51515151515", "51_515_151_515"]

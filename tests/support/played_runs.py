@@ -162,7 +162,7 @@ def keyed(rows: Iterable[Row]) -> Keyed:
 # Time
 
 
-SPACING = 0.0001
+SPACING = 0.00001
 """Seconds that a million requests a second may have to wait for each other."""
 
 
