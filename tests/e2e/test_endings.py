@@ -56,8 +56,10 @@ def config(path: Path, **settings: object) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("break_stream", [close, fill], ids=["closed", "full"])
-@pytest.mark.parametrize("arguments", ["--discover", "--about --format=json", "--config"])
+@pytest.mark.parametrize(
+    ("arguments", "break_stream"),
+    [("--discover", fill), ("--about --format=json", fill), ("--config", fill), ("--config", close)],
+)
 def test_stdout_that_takes_nothing_ends_with_a_sentence(
     arguments: str, break_stream: Callable[[int], Callable[[], None]], tmp_path: Path
 ) -> None:
@@ -115,9 +117,9 @@ def test_threads_inside_openssl_do_not_crash_the_end(tmp_path: Path) -> None:
             requests_per_second=1000,
             max_retries=0,
         )
-        statuses = [run_tap("--config", file, before=lambda: None).returncode for _ in range(4)]
+        statuses = [run_tap("--config", file, before=lambda: None).returncode for _ in range(2)]
         server.shutdown()
-    assert statuses == [1] * 4
+    assert statuses == [1] * 2
 
 
 SIGNALED_WHILE_IMPORTING = """

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-FEW = settings(deadline=None, print_blob=True, max_examples=40)
-SOME = settings(deadline=None, print_blob=True, max_examples=100)
-MANY = settings(deadline=None, print_blob=True, max_examples=200)
+FEW = settings(deadline=None, print_blob=True, max_examples=20)
+SOME = settings(deadline=None, print_blob=True, max_examples=50)
+MANY = settings(deadline=None, print_blob=True, max_examples=100)
 
 NUMBERS = (
     st.integers()

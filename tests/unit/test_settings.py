@@ -39,19 +39,7 @@ WRONG: dict[str, list[Any]] = {
         *("https://[::1", "https://api.gong.io/?a=b", "https://api.gong.io/#a", "https://user:hunter2@api.gong.io"),
         "https://api.gong.io /",
     ],
-    "start_date": [
-        *(
-            3,
-            "today",
-            "2025-02-29",
-            "20250303",
-            "2025-3-3",
-            "2025-03-03 ",
-            "2025-03-03T24:00:00Z",
-            "2025-03-03T",
-            "\u0662025-03-03",
-        ),
-    ],
+    "start_date": [3, "2025-02-29", "20250303", "2025-03-03 ", "2025-03-03T24:00:00Z", "\u0662025-03-03"],
     "end_date": [True],
     "company_timezone": [3, "America", "America/Nowhere", "../../etc/passwd", "a\0b"],
     "user_ids": [[], "1,2", [1], ["1", ""], ["x"], ["1" * 21], ["\u0661"]],
@@ -242,10 +230,18 @@ def test_an_instant_is_sent_as_it_was_given(tail: str) -> None:
 GIVEN = {**SECRET_VALUES, "oauth_token_file": "tokens.json"}
 
 
-@pytest.mark.parametrize("number", range(16))
-def test_exactly_one_credential_is_taken(number: int) -> None:
-    """A key with its secret, a token, or a token file; everything else is told, without its value."""
-    names = [name for bit, name in enumerate(CREDENTIALS) if number & 1 << bit]
+@pytest.mark.parametrize(
+    "names",
+    [
+        *([], ["access_key"], ["access_key_secret"]),
+        *(["access_key", "access_key_secret"], ["access_token"], ["oauth_token_file"]),
+        *(["access_key_secret", "access_token"], ["access_token", "oauth_token_file"]),
+        [*CREDENTIALS],
+    ],
+    ids="+".join,
+)
+def test_exactly_one_credential_is_taken(names: list[str]) -> None:
+    """A key with its secret, a token, or a token file; anything else is an error that doesn't hold its value."""
     config = {"start_date": "2025-03-03", **{name: GIVEN[name] for name in names}}
     if names in (["access_key", "access_key_secret"], ["access_token"], ["oauth_token_file"]):
         settings = read_settings(config)

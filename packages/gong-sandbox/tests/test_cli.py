@@ -102,7 +102,7 @@ def test_stdin_goes_to_the_command() -> None:
     assert (done.stdout, done.stderr) == ("SOME TEXT", "said")
 
 
-@pytest.mark.parametrize("status", [0, 1, 3, 143])
+@pytest.mark.parametrize("status", [0, 3])
 def test_command_status_is_returned(status: int) -> None:
     """The sandbox exits with the command's exit status."""
     assert gong_sandbox("--", sys.executable, "-c", f"raise SystemExit({status})").returncode == status
@@ -194,8 +194,9 @@ def test_without_a_command_it_serves_until_interrupted(
     assert serving_command.stderr.read() == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("milliseconds", [0, 150])
+@pytest.mark.parametrize(
+    ("number", "milliseconds"), [(signal.SIGTERM, 0), (signal.SIGTERM, 150), (signal.SIGINT, 0), (signal.SIGHUP, 150)]
+)
 @linux_only
 def test_signal_ends_it_at_any_time(number: signal.Signals, milliseconds: int) -> None:
     """A signal during start-up or while serving ends the sandbox without a traceback."""
@@ -247,13 +248,14 @@ def ignore_hangups() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-@pytest.mark.parametrize("option", ["", "--help", "--version"])
 @pytest.mark.parametrize(
-    ("redirection", "reason"),
+    ("option", "redirection", "reason"),
     [
-        (">&-", "it's closed"),
-        (">/dev/full", "No space left on device"),
-        ("| :", "Broken pipe"),
+        ("", ">&-", "it's closed"),
+        ("", ">/dev/full", "No space left on device"),
+        ("", "| :", "Broken pipe"),
+        ("--help", ">/dev/full", "No space left on device"),
+        ("--version", ">&-", "it's closed"),
     ],
 )
 @linux_only

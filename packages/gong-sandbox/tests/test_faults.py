@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox_support.client import Client
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 429, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize("status", [400, 429, 599])
 def test_status(status: int) -> None:
     """A status comes with Gong's envelope and the given error."""
     with serving(faults=[f"status={status},error=Try later"]) as (_, client):
@@ -41,13 +41,9 @@ def test_status_without_envelope() -> None:
     ("retry_after", "header"),
     [
         ("7", "7"),
-        ("0", "0"),
         ("date:90", "Wed, 12 Mar 2025 20:01:30 GMT"),
         ("soon", "soon"),
-        ("-1", "-1"),
-        ("2.5", "2.5"),
         ("", ""),
-        ("5, 7", "5, 7"),
         ("5,soon", "5,soon"),
         ("date:-90", "Wed, 12 Mar 2025 19:58:30 GMT"),
     ],
@@ -60,7 +56,7 @@ def test_retry_after(retry_after: str, header: str) -> None:
         assert client.post(request_body()).status_code == (429 if waits else 200)
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("status", [301, 308])
 def test_redirect(status: int) -> None:
     """A redirect points to a host that doesn't exist, unless a location is given."""
     faults = [f"status={status},at=1", f"status={status},location=http://127.0.0.1:1/,at=2"]

