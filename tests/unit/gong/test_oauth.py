@@ -299,7 +299,7 @@ def test_a_truncated_error_of_the_token_endpoint_is_retried(path: Path) -> None:
     write(path)
     with answering("400 Bad Request", b'{"error": "inv', Content_Length="99") as url:
         assert refusal(credentials_of(path, url, max_retries=1)) == (
-            f"The OAuth token endpoint {url} answered 400, but its response was truncated; giving up after 2 attempts"
+            f"The OAuth token endpoint {url} returned 400, but its response was truncated; giving up after 2 attempts"
         )
     with answering("429 Too Many Requests", b"{", Content_Length="99") as url:
         assert "has refused this request for" in refusal(credentials_of(path, url, max_retries=0))
