@@ -120,7 +120,7 @@ def test_commands_of_the_first_run_do_what_the_readme_says(tmp_path: Path) -> No
 
 def test_drawing_is_what_its_script_draws() -> None:
     """The picture in the documentation is the one that the tap's own calendar gives."""
-    drawn = runpy.run_path(str(ROOT / "docs" / "draw_windows.py"))["drawing"]()
+    drawn = runpy.run_path(str(ROOT / "docs" / "draw_windows.py"))["draw"]()
 
     assert (ROOT / "docs" / "windows.svg").read_text(encoding="utf-8") == drawn
 
