@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk import StreamSchema
 
+from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.extract.activity_rows import COLUMNS, Row, RowReader
 from tap_gong_activity.extract.plan import Plan, Written, plan_windows
 from tap_gong_activity.extract.prefetch import ReadAhead
@@ -27,6 +29,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tap_gong_activity.base.errors import TapError
     from tap_gong_activity.extract.periods import Grain
     from tap_gong_activity.gong.endpoints import PagedRequest
     from tap_gong_activity.settings import Settings
@@ -53,28 +56,37 @@ class ActivityStream(GongStream):
     primary_keys = ("user_id", "period_start_date")
     replication_key = REPLICATION_KEY
 
+    _parallel = 1
+    _has_written_window = False
+
     @override
     def parts(self) -> Iterator[Iterator[list[Row]]]:
         tap, plan = self._tap, self._plan()
         reader = RowReader(tap.settings.company_timezone, warn=tap.warn_once, redact=tap.client.redact)
         with Progress(self.name, len(plan.windows), tally=tap.tally, clock=tap.clock, log=self.logger.info) as progress:
+            self._parallel = min(tap.settings.max_parallel_windows, len(plan.windows))
             for window, pages in self._fetched(plan.windows):
                 rows_before = tap.tally.rows
                 yield self._rows(partial(reader.rows, window), pages, str(window))
                 self._move_bookmark(plan, window)
+                self._has_written_window = True
                 progress.window_done(window, tap.tally.rows - rows_before)
 
     @override
-    def describe_progress(self) -> str:
+    def details(self, error: TapError) -> list[str]:
         written = self._written
-        return f"last bookmark: {written.bookmark}" if written else "no state yet"
+        parts = [f"last bookmark: {written.bookmark}" if written else "no state yet"]
+        is_quota = isinstance(error, GongError) and error.status == HTTPStatus.TOO_MANY_REQUESTS
+        if is_quota and not self._has_written_window and self._parallel > 1:
+            # Several windows have shared what was left of the quota, and none is complete.
+            parts.append("if no run gets past it, set max_parallel_windows to 1")
+        return parts
 
     def _fetched(self, windows: list[Window]) -> Iterable[tuple[Window, Iterator[bytes | bytearray]]]:
         if self.is_test:
             return ((window, islice(self._read(window), 1)) for window in windows)
-        parallel = min(self._tap.settings.max_parallel_windows, len(windows))
-        if parallel > 1:
-            return ReadAhead(windows, self._read, run=self._tap.clock.cancellation, parallel=parallel)
+        if self._parallel > 1:
+            return ReadAhead(windows, self._read, run=self._tap.clock.cancellation, parallel=self._parallel)
         return ((window, self._read(window)) for window in windows)
 
     def _read(self, window: Window) -> Iterator[bytes | bytearray]:

@@ -104,7 +104,7 @@ class GongStream(Stream):
                 del rows
         except TapError as error:
             where = f"{self.name}, {part}" if part else self.name
-            what = "; ".join(filter(None, [str(error).rstrip("."), self.describe_progress()]))
+            what = "; ".join([str(error).rstrip("."), *self.details(error)])
             # A copy, because other streams can fail with the same error.
             located = copy(error)
             located.args = (f"{where}: {what}.",)
@@ -114,9 +114,9 @@ class GongStream(Stream):
         with self._tap.tally.waiting(Wait.PAGE):
             return next(pages, None)
 
-    def describe_progress(self) -> str:
-        """Return how far the stream has been written, for error messages; empty if unknown."""
-        return ""
+    def details(self, error: TapError) -> list[str]:  # noqa: ARG002 - for streams with windows
+        """Return what to add to the message of an error."""
+        return []
 
     # RECORD messages
 

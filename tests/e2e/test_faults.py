@@ -489,6 +489,8 @@ def spend_quota(quota: int, state: dict[str, Any], parallel: int) -> Run:
         assert len(ran.requests) <= quota + parallel
         reached = bookmarks(ran.state).get("activity_by_day") or bookmarks(state).get("activity_by_day")
         assert (reached or "no state") in sentence
+        has_moved = reached != bookmarks(state).get("activity_by_day")
+        assert ("set max_parallel_windows to 1" in sentence) == (parallel > 1 and not has_moved)
     return ran
 
 
