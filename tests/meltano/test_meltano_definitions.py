@@ -52,9 +52,9 @@ def test_definition_has_the_taps_capabilities(definition: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("definition", [TAP, HUB], ids=["project", "hub"])
 def test_definition_asks_for_one_credential(definition: dict[str, Any]) -> None:
-    """A configuration is whole with what the tap requires and one of the three credentials."""
+    """A complete configuration has the required settings and one of the three kinds of credentials."""
     assert definition["settings_group_validation"] == [
-        [*ABOUT["settings"]["required"], *credential] for credential in CREDENTIALS
+        sorted([*credential, *ABOUT["settings"]["required"]]) for credential in CREDENTIALS
     ]
 
 
