@@ -1,166 +1,367 @@
-"""The models, built on two nights of a company's data in real databases, compared with what the company did."""
+"""The models, built on what loaders make of two nights of a company, compared with what Gong has returned by then."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections import defaultdict
-from datetime import date
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gong_sandbox import Company, Sandbox
+from dbt_support import append_loader
+from dbt_support.expected import chain_of, coaching, detours, disagreements, manager_of, team_coaching
+from dbt_support.real_company import (
+    BELOW_LOOP,
+    CHAIN,
+    FEEDBACK_WITHDRAWN,
+    LOOP,
+    LOST_MANAGER,
+    NEVER_LISTED,
+    NIGHTS,
+    OWN_MANAGER,
+    START,
+    RealCompany,
+    Returned,
+)
+from gong_sandbox import Sandbox
 from support.company_rows import COUNTER_COLUMNS
 from support.tap_runs import settings_for
 from support.warehouses import Warehouse, duckdb_file, postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from gong_sandbox import Profile
+    from collections.abc import Callable, Iterator, Mapping
 
 PACKAGE = Path(__file__).parents[1]
 DBT = PACKAGE / ".venv" / "bin" / "dbt"
+SCHEMAS = PACKAGE.parent / "schemas"
+APPENDED = "gong_appended"
 STREAMS = ["activity_by_day", "activity_by_week", "activity_by_month", "users"]
-COMPANY = Company(60)
-START = date(2024, 11, 1)
-NIGHTS = (date(2025, 3, 5), date(2025, 7, 2))
-"""Between the two, people join, leave and change teams."""
-
-MONTHS_END = date(2025, 7, 1)
-RESTATED = "set=usersAggregateActivity.0.userAggregateActivity.0.callsGaveFeedback:40,period=MONTH,at=1"
-"""Feedback that the first night has and the second doesn't."""
+COMPANY = RealCompany()
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def warehouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    """A database with two nights of data and the models built after each."""
-    folder = tmp_path_factory.mktemp(request.param)
-    make: Callable[..., Any] = {"duckdb": duckdb_file, "postgres": postgres}[request.param]
-    with make(folder) as database:
-        state = None
-        for night in NIGHTS:
-            faults = [RESTATED] if night == NIGHTS[0] else []
-            with Sandbox(company=COMPANY, today=night, calls_per_second=None, faults=faults) as sandbox:
-                settings = settings_for(sandbox, start_date=str(START), end_date=str(night), lookback_days=400)
-                state = database.load(settings, STREAMS, state)
-            # The month that claims more than its days add up to is a warning, until it's read again.
-            build(request.param, folder, database, warnings=len(faults))
-        yield database
+@dataclass(frozen=True)
+class Built:
+    """A database with the models built on two nights.
+
+    Attributes:
+        adapter: What dbt calls the kind of database.
+        warehouse: The database.
+        returned: What Gong has returned.
+        target: Where dbt writes what it compiles.
+    """
+
+    adapter: str
+    warehouse: Warehouse
+    returned: Returned
+    target: Path
+
+    def table(self, name: str, columns: str = "*") -> list[tuple[Any, ...]]:
+        """Return a model's rows."""
+        return self.warehouse.query(f"select {columns} from gong_activity_marts.{name}")  # noqa: S608 - the tests' own
+
+    def compiled_test(self, name: str) -> list[tuple[Any, ...]]:
+        """Return what a test of the package finds."""
+        (path,) = self.target.glob(f"compiled/gong_activity/tests/{name}.sql")
+        return self.warehouse.query(path.read_text(encoding="utf-8"))
 
 
-def build(target: str, folder: Path, database: Warehouse, *, warnings: int) -> None:
-    """Build and test every model."""
-    environment = {**os.environ, **database.connection, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+@contextmanager
+def appended_duckdb(folder: Path) -> Iterator[Warehouse]:
+    """Make a DuckDB file whose loader appends text, to tables that it names in its own way."""
+    with duckdb_file(folder) as warehouse:
+        file = warehouse.connection["GONG_ACTIVITY_DUCKDB"]
+        yield replace(warehouse, loader=[sys.executable, append_loader.__file__, file, APPENDED])
+
+
+@contextmanager
+def appended_postgres(folder: Path) -> Iterator[Warehouse]:
+    """Make a database on a real PostgreSQL server whose loader appends."""
+    with postgres(folder, load_method="append-only", default_target_schema=APPENDED) as warehouse:
+        yield warehouse
+
+
+WAREHOUSES: dict[str, Callable[[Path], AbstractContextManager[Warehouse]]] = {
+    "duckdb": duckdb_file,
+    "postgres": postgres,
+    "duckdb, appended": appended_duckdb,
+    "postgres, appended": appended_postgres,
+}
+VARIABLES: dict[str, dict[str, Any]] = {
+    "duckdb, appended": {
+        "gong_activity_schema": APPENDED,
+        "gong_activity_tables": {stream: f"gong_{stream}" for stream in STREAMS},
+    },
+    "postgres, appended": {"gong_activity_schema": APPENDED},
+}
+"""Variables of the package where another project builds it."""
+
+
+@pytest.fixture(scope="module")
+def building(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Built]]]:
+    """Build everything, two at a time: dbt and the loaders take their time to start."""
+    with ExitStack() as resources, ThreadPoolExecutor(2) as pool:
+        yield {
+            name: pool.submit(load_and_build, name, tmp_path_factory.mktemp("warehouse"), resources)
+            for name in WAREHOUSES
+        }
+
+
+@pytest.fixture(scope="module", params=WAREHOUSES)
+def built(request: pytest.FixtureRequest, building: dict[str, Future[Built]]) -> Built:
+    """A database with two nights of data and the models."""
+    return building[request.param].result()
+
+
+def load_and_build(name: str, folder: Path, resources: ExitStack) -> Built:
+    """Load two nights, and build the models after each, or at the end by another project with its own variables."""
+    warehouse = resources.enter_context(WAREHOUSES[name](folder))
+    built = Built(name.partition(",")[0], warehouse, Returned(), folder / "target")
+    state = None
+    for night in NIGHTS:
+        with Sandbox(company=COMPANY, today=night, calls_per_second=None) as sandbox:
+            settings = settings_for(sandbox, start_date=str(START), end_date=str(night))
+            state = warehouse.load(settings, STREAMS, state)
+            built.returned.add(COMPANY, sandbox, night)
+        if name not in VARIABLES:
+            build(built, PACKAGE)
+    if name in VARIABLES:
+        build(built, other_project(folder / "project", VARIABLES[name]))
+    return built
+
+
+def other_project(folder: Path, variables: dict[str, Any]) -> Path:
+    """Make a dbt project that installs the package."""
+    folder.mkdir()
+    files: dict[str, dict[str, Any]] = {
+        "dbt_project.yml": {
+            "name": "another",
+            "profile": "gong_activity",
+            "flags": {"send_anonymous_usage_stats": False},
+            "vars": {"gong_activity": variables},
+        },
+        "packages.yml": {"packages": [{"local": str(PACKAGE)}]},
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    run_dbt("deps", project=folder)
+    return folder
+
+
+def build(built: Built, project: Path) -> None:
+    """Build and test every model, expecting a warning where Gong's own figures or managers call for one."""
+    printed = run_dbt(
+        *("build", "--target", built.adapter, "--target-path", built.target, "--log-path", built.target),
+        project=project,
+        environment=built.warehouse.connection,
+    )
+    warnings = bool(disagreements(built.returned)) + bool(detours(built.returned.people))
+    assert f"WARN={warnings} ERROR=0" in printed
+
+
+def run_dbt(*arguments: str | Path, project: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run dbt's command in a time zone that isn't the data's, and return what it prints."""
     done = subprocess.run(
-        [DBT, "build", "--target", target, "--target-path", folder / "target", "--log-path", folder / "logs"],
-        cwd=PACKAGE,
-        env={**environment, "DBT_PROFILES_DIR": str(PACKAGE)},
-        capture_output=True,
+        [DBT, *arguments],
+        cwd=project,
+        env={
+            **os.environ,
+            **(environment or {}),
+            "DBT_PROFILES_DIR": str(PACKAGE),
+            "TZ": "Asia/Kolkata",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert f"WARN={warnings} ERROR=0" in done.stdout
+    return done.stdout
 
 
-def expected_months() -> dict[tuple[str, date], dict[str, int]]:
-    """What the company did, by user and month."""
-    return {
-        (row.user_id, row.from_date): dict(zip(COUNTER_COLUMNS, row.counters, strict=True))
-        for row in COMPANY.rows("MONTH", START, MONTHS_END)
-    }
+def test_facts_hold_what_gong_returned(built: Built) -> None:
+    """Each grain's facts are the newest figures of each user and period."""
+    for grain, periods in built.returned.periods.items():
+        rows = built.table(
+            f"fct_gong_activity_by_{grain}",
+            f"user_id, period_start_date, period_end_date, {', '.join(COUNTER_COLUMNS)}",
+        )
+        assert len(rows) == len(periods)
+        assert {(user, start): (end, tuple(counters)) for user, start, end, *counters in rows} == {
+            key: (period.end, period.counters) for key, period in periods.items()
+        }
 
 
-def profiles() -> dict[str, Profile]:
-    """Everybody as of the second night."""
-    return {profile.user_id: profile for profile in COMPANY.profiles(NIGHTS[1], include_avatars=True)}
+def test_facts_name_todays_manager(built: Built) -> None:
+    """Whoever the user reports to after the last night is in every fact."""
+    people = built.returned.people
+    rows = set(built.table("fct_gong_activity_by_month", "user_id, manager_id"))
+
+    assert rows == {(user, manager_of(user, people)) for user, _ in built.returned.periods["month"]}
 
 
-def test_marts_count_what_the_company_did(warehouse: Warehouse) -> None:
-    """Every user's months hold the company's own figures, and zeros where nothing happened."""
-    columns = [name for name in COUNTER_COLUMNS if name in MART_COUNTERS]
-    rows = warehouse.query(
-        f"select user_id, month, {', '.join(columns)} from gong_activity_marts.mart_gong_coaching_by_month"  # noqa: S608 - the columns are the test's own
+def test_instants_are_utc(built: Built) -> None:
+    """Neither the loader's types nor the session's time zone move an instant."""
+    periods = built.returned.periods["month"]
+    rows = built.table(
+        "stg_gong_activity__by_month", "period_start_date, period_start_at, period_end_date, period_end_at"
     )
-    expected = expected_months()
+    created = dict(built.table("dim_gong_users", "user_id, created_at"))
 
-    assert len(rows) == len({row[:2] for row in rows})
-    found = {(user, month): dict(zip(columns, counters, strict=True)) for user, month, *counters in rows}
-    assert expected.keys() <= found.keys()
-    for key, counters in found.items():
-        activity = expected.get(key, {})
-        assert counters == {name: activity.get(name, 0) for name in columns}, key
-
-
-def test_everybody_with_an_account_has_every_month(warehouse: Warehouse) -> None:
-    """Nobody who is still there is missing for being idle."""
-    rows = warehouse.query("select user_id, month from gong_activity_marts.mart_gong_coaching_by_month")
-    months = {month for _, month in rows}
-
-    assert len(months) == 8
-    for profile in profiles().values():
-        if profile.is_active:
-            theirs = {month for user, month in rows if user == profile.user_id}
-            assert theirs == {month for month in months if profile.created.date() < next_month(month)}
+    assert len(rows) == len(periods)
+    for start, starts_at, end, ends_at in rows:
+        assert (starts_at, ends_at) == tuple(
+            COMPANY.midnight(day).astimezone(timezone.utc).replace(tzinfo=None) for day in (start, end)
+        )
+    for user, profile in built.returned.people.items():
+        assert created[user] == profile.created.replace(tzinfo=None, microsecond=0)
 
 
-def test_teams_sum_up_their_members(warehouse: Warehouse) -> None:
-    """A team's month is the sum of the months of the manager's direct reports."""
-    members: dict[tuple[str, date], int] = defaultdict(int)
-    calls: dict[tuple[str, date], int] = defaultdict(int)
-    expected = expected_months()
-    people = profiles()
-    for user, month in warehouse.query("select user_id, month from gong_activity_marts.mart_gong_coaching_by_month"):
-        manager = people[user].manager_id if user in people else None
-        if manager in people:
-            members[manager, month] += 1
-            calls[manager, month] += expected.get((user, month), {}).get("calls_as_host", 0)
-    rows = warehouse.query(
-        "select team_id, month, members, calls_as_host from gong_activity_marts.mart_gong_team_coaching_by_month"
+def test_dimension_holds_everybody(built: Built) -> None:
+    """Whoever Gong has listed or shown activity of is there once, with what is known of them."""
+    people = built.returned.people
+    seen = {
+        user: period.email_address
+        for periods in built.returned.periods.values()
+        for (user, _), period in periods.items()
+    }
+    columns = "user_id, user_name, first_name, last_name, email_address, email_aliases, title, is_active, is_listed"
+    rows = built.table("dim_gong_users", columns)
+
+    assert len(rows) == len(people.keys() | seen.keys())
+    assert {COMPANY.user_id(number) for number in NEVER_LISTED} <= seen.keys() - people.keys()
+    for user, name, first, last, email, aliases, title, is_active, is_listed in rows:
+        profile = people.get(user)
+        assert is_listed == (profile is not None)
+        if profile is None:
+            assert (name, email, is_active) == (seen[user] or user, seen[user], None)
+            continue
+        address = profile.email_address or seen.get(user)
+        assert (first, last, email, title, is_active) == (
+            profile.first_name,
+            profile.last_name,
+            address,
+            profile.title,
+            profile.is_active,
+        )
+        assert tuple(json.loads(aliases)) == profile.email_aliases
+        assert name == (f"{first} {last}" if first else address or user)
+
+
+def test_paths_lead_to_the_top(built: Built) -> None:
+    """Each user's path is the chain of managers as of the last night; a loop has no top."""
+    people = built.returned.people
+    rows = built.table(
+        "dim_gong_users", "user_id, manager_id, manager_status, manager_path, top_manager_id, levels_below_top"
     )
 
-    assert {(team, month): (size, hosted) for team, month, size, hosted in rows} == {
-        key: (members[key], calls[key]) for key in members
+    statuses = {}
+    for user, manager, status, path, top, levels in rows:
+        chain = chain_of(user, people)
+        statuses[user] = chain.status
+        assert (manager, status) == (manager_of(user, people), chain.status)
+        assert path == f"/{'/'.join(reversed((user, *chain.managers)))}/"
+        assert (top, levels) == (
+            (None, None) if chain.status == "loop" else ((user, *chain.managers)[-1], len(chain.managers))
+        )
+    assert {COMPANY.user_id(number) for number in (*LOOP, BELOW_LOOP)} <= {
+        user for user, status in statuses.items() if status == "loop"
     }
+    assert statuses[COMPANY.user_id(OWN_MANAGER)] == "self"
+    assert statuses[COMPANY.user_id(LOST_MANAGER)] == "not listed"
+    assert len(chain_of(COMPANY.user_id(CHAIN[0]), people).managers) == len(CHAIN) - 1
 
 
-def test_paths_lead_to_the_top(warehouse: Warehouse) -> None:
-    """Each user's path is the chain of managers as of the last night."""
-    people = profiles()
-    found = dict(warehouse.query("select user_id, manager_path from gong_activity_marts.dim_gong_users"))
+def test_managers_reach_everybody_below_them(built: Built) -> None:
+    """The bridge holds each step of each chain, and everybody themselves."""
+    everybody = {user for (user,) in built.table("dim_gong_users", "user_id")}
+    rows = built.table("bridge_gong_managers", "user_id, manager_id, levels_between")
 
-    assert people.keys() <= found.keys()
-    for user in people:
-        chain = [user]
-        while (manager := people[chain[0]].manager_id) in people:
-            chain.insert(0, manager)
-        assert found[user] == f"/{'/'.join(chain)}/"
-
-
-def test_managers_reach_everybody_below_them(warehouse: Warehouse) -> None:
-    """The bridge holds each step of each path."""
-    paths = warehouse.query("select user_id, manager_path from gong_activity_marts.dim_gong_users")
-    bridge = warehouse.query("select user_id, manager_id, levels_between from gong_activity_marts.bridge_gong_managers")
-
-    expected = {
+    assert len(rows) == len(set(rows))
+    assert set(rows) == {
         (user, manager, levels)
-        for user, path in paths
-        for levels, manager in enumerate(reversed(path.strip("/").split("/")))
+        for user in everybody
+        for levels, manager in enumerate((user, *chain_of(user, built.returned.people).managers))
     }
-    assert set(bridge) == expected
-    assert len(bridge) == len(expected)
 
 
-def next_month(month: date) -> date:
-    """Return the first day of the month after."""
-    return (month.replace(day=28).replace(month=month.month % 12 + 1, day=1)).replace(
-        year=month.year + (month.month == 12)
-    )
+def test_people_have_every_month_of_theirs(built: Built) -> None:
+    """A person's months begin with the account, and end with the last activity of whoever has left."""
+    expected = coaching(COMPANY, built.returned)
+    rows = built.table("mart_gong_coaching_by_month", f"user_id, month, has_activity, {', '.join(SHOWN)}")
+
+    assert len(rows) == len(expected)
+    assert {(user, month): dict(zip(SHOWN, counters, strict=True)) for user, month, _, *counters in rows} == {
+        key: {name: counters[name] for name in SHOWN} for key, counters in expected.items()
+    }
+    assert {(user, month) for user, month, has_activity, *_ in rows if has_activity} == {
+        key for key, counters in expected.items() if any(counters.values())
+    }
+    latecomer = COMPANY.user_id(COMPANY.latecomer)
+    assert min(month for user, month, *_ in rows if user == latecomer) == date(2025, 2, 1)
 
 
-MART_COUNTERS = {
+def test_teams_sum_up_their_members(built: Built) -> None:
+    """A team's month is the sum over the manager's direct reports."""
+    expected = team_coaching(coaching(COMPANY, built.returned), built.returned.people)
+    columns = list(next(iter(expected.values())))
+    rows = built.table("mart_gong_team_coaching_by_month", f"team_id, month, {', '.join(columns)}")
+
+    assert len(rows) == len(expected)
+    assert {(team, month): dict(zip(columns, map(int, sums), strict=True)) for team, month, *sums in rows} == expected
+
+
+def test_warnings_name_what_disagrees(built: Built) -> None:
+    """The reconciliation finds every week and month that its days contradict, and no other."""
+    found = built.compiled_test("reconcile_grains")
+    expected = disagreements(built.returned)
+
+    assert {(grain, start, user, tuple(counters.split())) for grain, start, user, counters in found} == expected
+    assert len(found) == len(expected)
+    assert COMPANY.user_id(FEEDBACK_WITHDRAWN) in {user for _, _, user, _ in expected}
+
+
+def test_warnings_name_whose_managers_lead_nowhere(built: Built) -> None:
+    """Loops and managers whom Gong doesn't list are visible."""
+    found = built.compiled_test("managers_reach_the_top")
+
+    assert {user for user, *_ in found} == detours(built.returned.people)
+
+
+def test_columns_are_described_in_the_warehouse(built: Built) -> None:
+    """The schemas' descriptions are comments of the columns."""
+    comments = {(table, column): comment for table, column, comment in built.warehouse.query(COMMENTS[built.adapter])}
+    for schema, tables in {
+        "activity": ["stg_gong_activity__by_day", "fct_gong_activity_by_month"],
+        "users": ["stg_gong_activity__users", "dim_gong_users"],
+    }.items():
+        properties = json.loads((SCHEMAS / f"{schema}.json").read_text(encoding="utf-8"))["properties"]
+        for table in tables:
+            described = {column for name, column in comments if name == table} & properties.keys()
+            assert len(described) >= 9
+            for column in described - {"manager_id"}:
+                assert comments[table, column] == properties[column]["description"]
+    assert all(comment for (table, _), comment in comments.items() if not table.startswith("int_"))
+
+
+def test_metrics_are_declared(built: Built) -> None:
+    """The metrics are in the semantic manifest."""
+    manifest = json.loads((built.target / "semantic_manifest.json").read_text(encoding="utf-8"))
+
+    assert {metric["name"] for metric in manifest["metrics"]} == {
+        "gong_calls_hosted",
+        "gong_feedback_given",
+        "gong_feedback_requested",
+        "gong_feedback_received",
+    }
+
+
+SHOWN = (
     "calls_as_host",
     "calls_attended",
     "calls_gave_feedback",
@@ -173,4 +374,15 @@ MART_COUNTERS = {
     "calls_comments_received",
     "calls_scorecards_received",
     "calls_marked_as_feedback_received",
+)
+COMMENTS = {
+    "duckdb": """
+        select table_name, column_name, comment from duckdb_columns() where schema_name = 'gong_activity_marts'
+    """,
+    "postgres": """
+        select relname, attname, col_description(attrelid, attnum)
+        from pg_attribute
+        inner join pg_class on pg_class.oid = attrelid
+        where relnamespace = 'gong_activity_marts'::regnamespace and relkind in ('r', 'v') and attnum > 0
+    """,
 }

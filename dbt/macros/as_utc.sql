@@ -1,15 +1,29 @@
 {#
-  An instant as a timestamp without time zone, in UTC. Loaders write either that, a timestamp with time zone, or text that
-  ends in Z.
+  An instant as a timestamp without time zone, in UTC. Loaders write timestamps with time zone, text with an offset, or the
+  tap's UTC without any: what that means must not depend on the session's time zone.
 #}
 {% macro as_utc(column) -%}
-{{ return(adapter.dispatch('as_utc', 'gong_activity')(column)) }}
+{% set instant = 'cast(' ~ column ~ ' as varchar)' -%}
+{% set time = 'substring(' ~ instant ~ ', 11)' -%}
+case
+        when {{ time }} like '%Z' or {{ time }} like '%+%' or {{ time }} like '%-%'
+            then {{ adapter.dispatch('with_offset_as_utc', 'gong_activity')(instant) }}
+        else {{ adapter.dispatch('without_offset', 'gong_activity')(instant) }}
+    end
 {%- endmacro %}
 
-{% macro default__as_utc(column) -%}
-cast(cast(cast({{ column }} as varchar) as timestamp with time zone) at time zone 'UTC' as timestamp)
+{% macro default__with_offset_as_utc(instant) -%}
+cast({{ instant }} as timestamp with time zone) at time zone 'UTC'
 {%- endmacro %}
 
-{% macro snowflake__as_utc(column) -%}
-convert_timezone('UTC', to_timestamp_tz(to_varchar({{ column }})))::timestamp_ntz
+{% macro snowflake__with_offset_as_utc(instant) -%}
+cast(convert_timezone('UTC', to_timestamp_tz({{ instant }})) as timestamp_ntz)
+{%- endmacro %}
+
+{% macro default__without_offset(instant) -%}
+cast({{ instant }} as timestamp)
+{%- endmacro %}
+
+{% macro snowflake__without_offset(instant) -%}
+cast({{ instant }} as timestamp_ntz)
 {%- endmacro %}

@@ -2,9 +2,8 @@
   An activity stream with the types that its schema declares: some loaders write dates and times as text.
 #}
 {% macro stage_activity(grain) -%}
-{% set key = ['user_id', 'period_start_date'] -%}
 with newest as (
-    {{ newest_row(source('gong_activity', 'activity_by_' ~ grain), key) | indent(4) }}
+    {{ newest_row('activity_by_' ~ grain, ['user_id', 'period_start_date']) | indent(4) }}
 )
 
 select

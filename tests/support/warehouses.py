@@ -45,8 +45,8 @@ class Warehouse:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Warehouse]:
-    """Make a database on a real PostgreSQL server."""
+def postgres(folder: Path, **settings: object) -> Iterator[Warehouse]:
+    """Make a database on a real PostgreSQL server; `settings` are further ones of the loader."""
     with (
         postgres_database() as conninfo,
         psycopg.connect(**conninfo, options="-c timezone=UTC", autocommit=True) as connection,
@@ -56,7 +56,7 @@ def postgres(folder: Path) -> Iterator[Warehouse]:
         yield _warehouse(
             "target-postgres",
             folder,
-            {**config, "database": info.dbname},
+            {**config, "database": info.dbname, **settings},
             {
                 "PGHOST": info.host,
                 "PGPORT": str(info.port),

@@ -300,40 +300,6 @@ def test_example_busiest_hosts(loaded: Loaded) -> None:
     assert ask(loaded, "busiest_hosts") == sorted(answer)
 
 
-def test_example_coaching_received(loaded: Loaded) -> None:
-    """Each host's month tells on how many of the host's calls somebody acted."""
-    answer = [
-        (
-            name(row),
-            start(row),
-            row["calls_as_host"],
-            row["calls_received_feedback"],
-            row["calls_comments_received"],
-            row["calls_scorecards_received"],
-            row["calls_marked_as_feedback_received"],
-            pytest.approx(10 * row["calls_received_feedback"] / row["calls_as_host"], abs=0.0501),
-        )
-        for row in complete("activity_by_month")
-        if row["calls_as_host"]
-    ]
-
-    assert ask(loaded, "coaching_received") == sorted(answer, key=lambda line: line[:2])
-
-
-def test_example_feedback_given_against_requested(loaded: Loaded) -> None:
-    """Each whole month tells how much feedback was asked for and given, and by how many."""
-    answer: dict[date, tuple[int, int, int]] = {}
-    for row in complete("activity_by_month"):
-        requested, given, givers = answer.get(start(row), (0, 0, 0))
-        gave = row["calls_gave_feedback"]
-        answer[start(row)] = (requested + row["calls_requested_feedback"], given + gave, givers + bool(gave))
-
-    assert ask(loaded, "feedback_given_against_requested") == [
-        (month, requested, given, given - requested, givers)
-        for month, (requested, given, givers) in sorted(answer.items())
-    ]
-
-
 def test_example_week_on_week(loaded: Loaded) -> None:
     """Each whole week tells how its calls differ from those of the week before."""
     calls: Counter[date] = Counter()

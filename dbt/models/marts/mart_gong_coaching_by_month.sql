@@ -1,58 +1,76 @@
 -- Coaching that each person gave and received, beside the calls they hosted, month by month.
 {{ config(enabled='month' in var('gong_activity_grains')) }}
 
-with months as (
-    select distinct period_start_date as month, period_end_date as month_end
-    from {{ ref('stg_gong_activity__by_month') }}
-    where is_complete
+{%- set shown = [
+    'calls_as_host',
+    'calls_attended',
+    'calls_gave_feedback',
+    'calls_comments_given',
+    'calls_scorecards_filled',
+    'calls_marked_as_feedback_given',
+    'others_calls_listened_to',
+    'calls_requested_feedback',
+    'calls_received_feedback',
+    'calls_comments_received',
+    'calls_scorecards_received',
+    'calls_marked_as_feedback_received',
+] %}
+
+with activity as (
+    select
+        *,
+        {% for counter in counters() %}{{ '' if loop.first else ' or ' }}coalesce({{ counter }}, 0) > 0{% endfor %} as has_activity
+    from {{ ref('fct_gong_activity_by_month') }}
 ),
 
--- Gong returns no row for a user who was idle for a whole request, so the spine says who is missing: everybody who had
--- an account in that month.
-spine as (
-    select users.user_id, users.manager_id, months.month
-    from months
-    cross join {{ ref('dim_gong_users') }} as users
+-- Every month from the first to the last, also one in which the whole company was idle. Its end is an instant, because
+-- accounts are created at instants.
+months as (
+    select
+        days.date_day as month,
+        coalesce(max(loaded.period_end_at), cast({{ dbt.dateadd('month', 1, 'days.date_day') }} as timestamp)) as ends_at
+    from {{ ref('gong_activity_time_spine') }} as days
+    left join {{ ref('stg_gong_activity__by_month') }} as loaded on loaded.period_start_date = days.date_day
     where
-        (users.created_at is null or users.created_at < months.month_end)
-        and (
-            coalesce(users.is_active, true)
-            or exists (
-                select 1
-                from {{ ref('fct_gong_activity_by_month') }} as later
-                where later.user_id = users.user_id and later.period_start_date >= months.month
-            )
-        )
+        extract(day from days.date_day) = 1
+        and days.date_day between (select min(period_start_date) from activity) and (select max(period_start_date) from activity)
+    group by days.date_day
 ),
 
-facts as (
-    select * from {{ ref('fct_gong_activity_by_month') }}
+careers as (
+    select user_id, min(period_start_date) as first_month, max(period_start_date) as last_month
+    from activity
+    where has_activity
+    group by user_id
+),
+
+-- Which rows of zeros exist depends on how the tap's requests were cut, so the spine says who counts in a month: whoever had
+-- an account by then and either still has one or was active in that month or later. If Gong doesn't list somebody, only
+-- their activity tells.
+spine as (
+    select users.user_id, users.user_name, users.email_address, users.manager_id, users.manager_name, months.month
+    from {{ ref('dim_gong_users') }} as users
+    cross join months
+    left join careers on careers.user_id = users.user_id
+    where
+        (
+            careers.first_month <= months.month
+            or users.created_at < months.ends_at
+            or (users.is_listed and users.created_at is null)
+        )
+        and (coalesce(users.is_active, users.is_listed) or careers.last_month >= months.month)
 )
 
 select
     spine.user_id,
-    users.user_name,
-    users.email_address,
+    spine.user_name,
+    spine.email_address,
     spine.manager_id as team_id,
-    users.manager_name as team_name,
+    spine.manager_name as team_name,
     spine.month,
-    {%- for counter in [
-        'calls_as_host',
-        'calls_attended',
-        'calls_gave_feedback',
-        'calls_comments_given',
-        'calls_scorecards_filled',
-        'calls_marked_as_feedback_given',
-        'others_calls_listened_to',
-        'calls_requested_feedback',
-        'calls_received_feedback',
-        'calls_comments_received',
-        'calls_scorecards_received',
-        'calls_marked_as_feedback_received',
-    ] %}
-    coalesce(facts.{{ counter }}, 0) as {{ counter }},
+    {%- for counter in shown %}
+    coalesce(activity.{{ counter }}, 0) as {{ counter }},
     {%- endfor %}
-    facts.user_id is not null as has_activity_rows
+    coalesce(activity.has_activity, false) as has_activity
 from spine
-inner join {{ ref('dim_gong_users') }} as users on users.user_id = spine.user_id
-left join facts on facts.user_id = spine.user_id and facts.period_start_date = spine.month
+left join activity on activity.user_id = spine.user_id and activity.period_start_date = spine.month

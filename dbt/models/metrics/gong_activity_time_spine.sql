@@ -1,15 +1,9 @@
--- One row per day, for metrics over time.
+-- One row per day from 2015 to 2035, for metrics over time and for months without any row.
 {{ config(materialized='table') }}
 
-with recursive days as (
-    select cast('2015-01-01' as date) as date_day
-
-    union all
-
-    select cast({{ dbt.dateadd('day', 1, 'date_day') }} as date) as date_day
-    from days
-    where date_day < cast('2035-12-31' as date)
+with days as (
+    {{ dbt.generate_series(7670) | indent(4) }}
 )
 
-select date_day
+select cast({{ dbt.dateadd('day', 'cast(generated_number - 1 as integer)', "cast('2015-01-01' as date)") }} as date) as date_day
 from days

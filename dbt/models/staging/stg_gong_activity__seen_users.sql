@@ -1,11 +1,14 @@
 -- Every user with activity, with the newest address. Some are missing from the users that Gong lists.
-{%- set grains = var('gong_activity_grains') %}
 with seen as (
-    {%- for grain in grains %}
+    {%- for grain in var('gong_activity_grains') %}
     select user_id, user_email_address, period_end_date from {{ ref('stg_gong_activity__by_' ~ grain) }}
     {%- if not loop.last %}
     union all
     {%- endif %}
+    {%- else %}
+    select user_id, email_address as user_email_address, cast(null as date) as period_end_date
+    from {{ ref('stg_gong_activity__users') }}
+    where false
     {%- endfor %}
 ),
 
