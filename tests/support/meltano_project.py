@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 MELTANO = Path(sys.executable).with_name("meltano")
@@ -34,12 +34,13 @@ class MeltanoProject:
     environment: Mapping[str, str]
 
     @classmethod
-    def clone(cls, folder: Path, environment: Mapping[str, str]) -> MeltanoProject:
+    def clone(cls, folder: Path, environment: Mapping[str, str], more_folders: Sequence[str] = ()) -> MeltanoProject:
         """Copy what a checkout has into a folder."""
         for name in FILES:
             shutil.copy(ROOT / name, folder)
-        for name in FOLDERS:
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        ignored = shutil.ignore_patterns("__pycache__", ".venv", "logs", "target")
+        for name in (*FOLDERS, *more_folders):
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         return cls(folder, environment)
 
     def meltano(
