@@ -535,6 +535,30 @@ def test_the_host_that_comes_with_the_token_is_asked(path: Path, monkeypatch: py
         assert found.statuses == [200]
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://us-1.api.gong.io/", "https://us-1.api.gong.io"),
+        ("http://gong.test:8080", "http://gong.test:8080"),
+        ("ftp://gong.test", None),
+        ("https://", None),
+        ("https://gong test", None),
+        ("http://[::1", None),
+        (5, None),
+    ],
+)
+def test_what_is_not_a_url_is_not_used_as_the_host(
+    path: Path, monkeypatch: pytest.MonkeyPatch, url: object, expected: str | None
+) -> None:
+    """Nor is it stored."""
+    write(path)
+    content = {"access_token": "a", "refresh_token": "b", "api_base_url_for_customer": url}
+    with answering("200 OK", json.dumps(content).encode()) as token_host:
+        monkeypatch.setattr(oauth, "GONG_TOKEN_HOST", token_host)
+        assert credentials_of(path, "", api_url=None).api_url() == expected
+    assert read(path).get("api_base_url_for_customer") == expected
+
+
 def test_api_url_is_asked_if_it_is_given(path: Path) -> None:
     """Whatever host comes with the token."""
     write(path)

@@ -16,6 +16,7 @@ from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.extract.windows import Window
 from tap_gong_activity.gong.endpoints import users_request
+from tap_gong_activity.gong.rate_limit import FIRST, priority
 from tap_gong_activity.streams.activity import window_request
 
 if TYPE_CHECKING:
@@ -158,6 +159,8 @@ def test_a_cursor_that_is_refused_starts_the_window_over(status: int, page: int)
 def test_a_window_is_started_over_once_only(status: int) -> None:
     """A second refusal ends the run with Gong's words, whichever page it comes on."""
     with asking(f"status={status},error=The cursor has expired,page=2", page_size=PAGE_SIZE) as found:
+        # No page waits, however long the run has taken.
+        found.clock.pass_by(100)
         with pytest.raises(GongError, match=r"The cursor has expired.*also after starting over") as caught:
             list(found.pages())
         assert caught.value.status == status
@@ -276,6 +279,24 @@ def test_users_who_stay_missing_are_warned_of_with_both_numbers(users: int) -> N
         assert "2025-03-03 to 2025-03-05" in found.warnings["missing users"]
 
 
+def test_the_total_of_a_second_reading_replaces_the_first_ones() -> None:
+    """Somebody may have left in between."""
+    with asking(f"{total(1_000)},at=1", page_size=1_000) as found:
+        assert users_of(found.pages()) == [USERS, USERS]
+        assert not found.warnings
+
+
+def test_a_second_reading_waits_until_its_pages_are_being_written() -> None:
+    """Which requests are read twice doesn't depend on threads."""
+    with asking(total(1_000), page_size=1_000) as found:
+        before = priority.set(lambda: FIRST if len(found.clock.waits) == 3 else 1)
+        try:
+            assert users_of(found.pages()) == [USERS, USERS]
+        finally:
+            priority.reset(before)
+        assert found.clock.waits == [0.1] * 3
+
+
 def test_a_second_reading_without_a_total_leaves_the_first_ones() -> None:
     """The users who are missing stay missing."""
     with asking(f"{total(1_000)},at=1", "drop=records.totalRecords,at=2", page_size=1_000) as found:
@@ -308,8 +329,12 @@ def test_a_total_that_nobody_is_missing_from_changes_nothing(users: object) -> N
 def test_totals_are_no_longer_believed_after_two_vain_readings() -> None:
     """A mismatch that repeats must not double the requests of a whole run."""
     with asking(total(1_000), page_size=1_000) as found:
-        for _ in range(5):
+        for _ in range(2):
             list(found.pages())
+        assert found.warnings.pop("missing users").endswith(", also when requested again; continuing with those.")
+        for _ in range(3):
+            list(found.pages())
+        assert found.warnings["missing users"].endswith(f" returned {len(USERS)}; continuing with those.")
         assert len(found.requests) == 2 + 2 + 1 + 1 + 1
 
 
@@ -379,9 +404,18 @@ def test_ten_pages_without_a_new_user_end_the_run(first: int) -> None:
         assert len(found.requests) == first + 10
 
 
-def test_nine_pages_without_a_new_user_are_none() -> None:
-    """Users come behind them, again and again."""
-    with asking(*(f"empty_page,page={page},at={page}-{page + 8}" for page in (1,)), page_size=PAGE_SIZE) as found:
+def test_users_who_come_again_are_not_new() -> None:
+    """They needn't be those of the page before."""
+    users = [f'set=usersAggregateActivity:[{{"userId":"{"ab"[page % 2]}"}}],page={page}' for page in range(13)]
+    with asking(*users, page_size=1) as found:
+        with pytest.raises(GongError, match="10 pages in a row without a new user"):
+            list(found.pages())
+        assert len(found.requests) == 2 + 10
+
+
+def test_nine_pages_without_a_new_user_are_no_reason_to_stop() -> None:
+    """More users follow."""
+    with asking("empty_page,page=1,at=1-9", page_size=PAGE_SIZE) as found:
         assert [page for page in users_of(found.pages()) if page] == PAGES
 
 

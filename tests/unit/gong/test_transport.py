@@ -67,6 +67,12 @@ def failure(url: str, **options: Any) -> str:  # noqa: ANN401 - those of Transpo
     return f"{type(caught.value).__name__}: {caught.value}"
 
 
+def receive(connection: socket.socket) -> None:
+    """Receive the request of `failure` to its end."""
+    while not connection.recv(65_536).endswith(b"{}"):
+        pass
+
+
 # Time
 
 
@@ -130,6 +136,27 @@ def test_sending_is_part_of_the_time() -> None:
         pytest.raises(RetryableError, match=r"didn't respond within 30 s"),
     ):
         transport.exchange(requests.Request("POST", url, data=b" " * 2_000_000), max_bytes=MAX_BYTES)
+
+
+def test_head_and_body_share_the_time() -> None:
+    """A head that arrives late leaves less of it."""
+    now, is_read = [0.0], threading.Event()
+
+    def monotonic() -> float:
+        is_read.set()
+        return now[0]
+
+    def respond_slowly(connection: socket.socket, _over: threading.Event) -> None:
+        receive(connection)
+        now[0] = 20.0
+        is_read.clear()
+        connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n")
+        is_read.wait(30)
+        now[0] = 40.0
+        connection.sendall(b"{}")
+
+    with serving(respond_slowly) as url:
+        assert failure(url, monotonic=monotonic) == f"RetryableError: The response of {url} didn't arrive within 30 s"
 
 
 def test_no_thread_watches_a_response() -> None:
@@ -362,9 +389,7 @@ def test_a_connection_that_is_closed_without_a_response_is_named_by_its_error() 
     """The operating system has no words for it."""
 
     def close(connection: socket.socket, _over: threading.Event) -> None:
-        # What is left unread would reset the connection.
-        while not connection.recv(65_536).endswith(b"{}"):
-            pass
+        receive(connection)
 
     with serving(close) as url:
         assert failure(url) == f"RetryableError: Connection to {url} failed (RemoteDisconnected)"

@@ -27,6 +27,8 @@ class Terminal(io.StringIO):
 def test_each_window_gets_a_line() -> None:
     """Stream, dates, which of how many, its rows, the run's requests, and the time left."""
     clock, tally, log = FakeClock(), Tally(), list[str]()
+    # Another stream was read before.
+    clock.pass_by(1_000)
     with Progress("activity_by_day", 3, tally=tally, clock=clock, log=log.append) as progress:
         for requests, rows, seconds in ((2, 9_000, 100), (1, 0, 20), (1_500, 1, 0)):
             tally.add(requests=requests)
