@@ -211,10 +211,10 @@ class OAuthCredentials:
                 response = transport.exchange(request, max_bytes=MAX_RESPONSE_BYTES, accept_truncated=True)
             except RetryableError as error:
                 reason = f"OAuth token refresh: {error.reason}"
-                raise RetryableError(reason, error.status) from None
+                raise RetryableError(reason) from None
             except GongError as error:
                 message = f"OAuth token refresh: {error}"
-                raise type(error)(message, error.status) from None
+                raise type(error)(message) from None
             renewed = {**content, **self._renewed(response)}
             file.write(renewed)
             return renewed

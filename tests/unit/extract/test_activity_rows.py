@@ -1,4 +1,4 @@
-"""Rows out of answers: the right values under the right dates, or an error that says why not."""
+"""Rows out of responses: the right values for the right dates, or an error that says why not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 
 
 class Warnings:
-    """Takes warnings as the tap does: each kind once."""
+    """Records warnings like the tap: each kind once."""
 
     def __init__(self) -> None:
         self.sentences: dict[str, str] = {}
@@ -42,7 +42,7 @@ class Warnings:
 def read(
     *pages: object, window: Window = gong_example.WINDOW, zone: str | None = None
 ) -> tuple[list[Row], dict[str, str]]:
-    """The rows of a window's pages, and the warnings by their kind."""
+    """Return the rows of a window's pages, and the warnings by kind."""
     warnings = Warnings()
     bodies = [page if isinstance(page, bytes) else json.dumps(page).encode() for page in pages]
     reader = RowReader(ZoneInfo(zone) if zone else None, warn=warnings, redact=redact)
@@ -52,21 +52,21 @@ def read(
 def try_to_read(
     *pages: object, window: Window = gong_example.WINDOW, zone: str | None = None
 ) -> tuple[list[Row], dict[str, str], str]:
-    """The same, and what an answer was found to be wrong in, where one was."""
+    """Return the same, and the error if there was one."""
     try:
         return *read(*pages, window=window, zone=zone), ""
     except UnexpectedResponseError as error:
         return [], {}, str(error)
 
 
-def answer_of(dates: Iterable[tuple[str | None, str | None]], user_id: str = "1") -> dict[str, Any]:
-    """An answer of one user, with an item for each pair of dates."""
+def page_of(dates: Iterable[tuple[str | None, str | None]], user_id: str = "1") -> dict[str, Any]:
+    """Return a page with one user, and an item for each pair of dates."""
     items = [{"callsAsHost": number, "fromDate": start, "toDate": end} for number, (start, end) in enumerate(dates)]
     return {"usersAggregateActivity": [{"userId": user_id, "userAggregateActivity": items}]}
 
 
 def first_instant(day: date, zone: str) -> datetime:
-    """The instant at which a day begins there, found from the days on either side of it."""
+    """Return the instant at which a day begins in a zone, searched in steps of 15 minutes."""
     before = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) - timedelta(hours=15)
     quarters = (before + timedelta(minutes=15 * number) for number in range(4 * 30))
     instant = next(moment for moment in quarters if moment.astimezone(ZoneInfo(zone)).date() == day)
@@ -74,12 +74,12 @@ def first_instant(day: date, zone: str) -> datetime:
 
 
 def in_utc(instant: datetime) -> str:
-    """As Gong's page says that an instant may be written."""
+    """Return an instant as Gong's documentation allows it."""
     return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def test_gongs_example_gives_its_row() -> None:
-    """With the malformed toDate, whose date is read and whose instant is not."""
+    """Its toDate is malformed: the date is read, and the instant isn't."""
     rows, warnings = read(gong_example.example())
     assert rows == [
         Row(
@@ -121,11 +121,11 @@ def test_gongs_example_gives_its_row() -> None:
     ],
 )
 def test_instants_in_each_form_of_gongs_page_become_utc(text: str, instant: str) -> None:
-    """With or without fractions and offset; a time of day late enough is read in the company's zone."""
+    """Fractions and offsets vary; a late time of day is read in the company's zone."""
     zone = ZoneInfo("Asia/Kolkata")
     start = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(zone).date()
     rows, _ = read(
-        answer_of([(text, f"{start + ONE_DAY}T00:00:00+05:30")]),
+        page_of([(text, f"{start + ONE_DAY}T00:00:00+05:30")]),
         window=Window(Grain.DAY, start, start + ONE_DAY),
         zone=zone.key,
     )
@@ -133,7 +133,7 @@ def test_instants_in_each_form_of_gongs_page_become_utc(text: str, instant: str)
 
 
 def test_columns_and_schema_name_the_same_in_the_same_order() -> None:
-    """With the same types."""
+    """Their types are the same, too."""
     properties = json.loads(SCHEMA.read_text())["properties"]
     assert tuple(properties) == COLUMNS
     for field in msgspec.structs.fields(Row):
@@ -148,21 +148,21 @@ def test_the_counters_are_gongs_in_snake_case_and_order() -> None:
     assert COLUMNS[-15:] == tuple(gong_example.COUNTERS.values())
 
 
-@pytest.mark.parametrize("user_id", ["1", "234599484848423", "18446744073709551616", "99999999999999999999", "007"])
-def test_a_user_id_stays_the_text_it_is(user_id: str) -> None:
-    """Twenty digits are more than a number of 64 bits holds, and leading zeros are digits too."""
-    answer = gong_example.example()
-    answer["usersAggregateActivity"][0]["userId"] = user_id
-    (row,), _ = read(answer)
+@pytest.mark.parametrize("user_id", ["99999999999999999999", "007"])
+def test_a_user_id_is_a_string(user_id: str) -> None:
+    """Twenty digits don't fit into a 64-bit integer, and leading zeros count."""
+    page = gong_example.example()
+    page["usersAggregateActivity"][0]["userId"] = user_id
+    (row,), _ = read(page)
     assert row.user_id == user_id
 
 
-def test_pages_give_their_rows_apart_and_in_order() -> None:
-    """A page of many users and days comes as one list, user by user."""
+def test_each_page_has_a_list_of_rows_in_order() -> None:
+    """They're ordered by user, as in the response."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     dates = [(f"{day}T00:00:00Z", f"{end}T00:00:00Z") for day, end in window.periods().items()]
     pages = [
-        {"usersAggregateActivity": [answer_of(dates, user)["usersAggregateActivity"][0] for user in users]}
+        {"usersAggregateActivity": [page_of(dates, user)["usersAggregateActivity"][0] for user in users]}
         for users in (["a", "b"], [], ["c"])
     ]
     lists = list(
@@ -176,16 +176,16 @@ def test_pages_give_their_rows_apart_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("items", [None, []])
-def test_a_user_without_items_gives_no_row(items: object) -> None:
-    """Also one without an id, which nobody would miss."""
+def test_a_user_without_items_has_no_row(items: object) -> None:
+    """Not even an ID is required then."""
     rows, _ = read({"usersAggregateActivity": [{"userId": "1", "userAggregateActivity": items}, {}]})
     assert rows == []
 
 
 def test_the_open_period_is_marked() -> None:
-    """Its row ends where the range does."""
+    """Its row ends with the range."""
     window = Window(Grain.WEEK, date(2025, 3, 10), date(2025, 3, 12), is_complete=False)
-    (row,), _ = read(answer_of([("2025-03-10T00:00:00Z", "2025-03-12T00:00:00Z")]), window=window)
+    (row,), _ = read(page_of([("2025-03-10T00:00:00Z", "2025-03-12T00:00:00Z")]), window=window)
     assert (row.aggregation_period, row.period_end_date, row.is_complete) == ("WEEK", "2025-03-12", False)
 
 
@@ -193,36 +193,31 @@ def test_the_open_period_is_marked() -> None:
     ("start", "end"),
     [
         ("2025-03-02T00:00:00Z", "2025-03-03T00:00:00Z"),
-        ("2025-03-06T00:00:00Z", "2025-03-07T00:00:00Z"),
         ("2025-03-03T00:00:00Z", "2025-03-05T00:00:00Z"),
-        ("2025-03-04T00:00:00Z", "2025-03-04T00:00:00Z"),
-        ("2025-03-05T00:00:00Z", "2025-03-04T00:00:00Z"),
     ],
-    ids=["before", "behind", "two days", "none", "backwards"],
+    ids=["before", "two days"],
 )
-@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Kolkata"])
-def test_dates_that_were_not_asked_for_end_the_run(start: str, end: str, zone: str | None) -> None:
-    """The message says which setting may be to blame."""
+@pytest.mark.parametrize("zone", [None, "Asia/Kolkata"])
+def test_dates_that_were_not_requested_end_the_run(start: str, end: str, zone: str | None) -> None:
+    """The message names the setting to check."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     with pytest.raises(UnexpectedResponseError, match=r"'2025-03-0.* match any DAY .*company_timezone"):
-        read(answer_of([(start, end)]), window=window, zone=zone)
+        read(page_of([(start, end)]), window=window, zone=zone)
 
 
-@pytest.mark.parametrize("zone", [None, "Asia/Kolkata", "America/Los_Angeles"])
-@pytest.mark.parametrize(
-    "text", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "9999-12-31T00:00:00Z"]
-)
-def test_dates_at_the_end_of_time_end_the_run_like_any_other(text: str, zone: str | None) -> None:
-    """A date that stands for none must not become an overflow on its way to another zone."""
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/Los_Angeles"])
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_dates_at_the_limits_of_the_calendar_end_the_run_like_any_other(text: str, zone: str) -> None:
+    """They must not overflow when they're converted to another zone."""
     for dates in ((text, "2019-01-21T00:00:00-08:00"), ("2019-01-20T00:00:00-08:00", text)):
         with pytest.raises(UnexpectedResponseError, match="match any DAY"):
-            read(answer_of([dates]), zone=zone)
+            read(page_of([dates]), zone=zone)
 
 
-def test_the_first_day_there_is_keeps_its_date() -> None:
-    """Its midnight may have no date in UTC, so that instant stays null."""
+def test_the_first_day_of_the_calendar_keeps_its_date() -> None:
+    """Its midnight may have no date in UTC, so the instant is null."""
     window = Window(Grain.DAY, date(1, 1, 1), date(1, 1, 2))
-    (row,), warnings = read(answer_of([("0001-01-01T00:00:00+05:30", "0001-01-02T00:00:00+05:30")]), window=window)
+    (row,), warnings = read(page_of([("0001-01-01T00:00:00+05:30", "0001-01-02T00:00:00+05:30")]), window=window)
     assert (row.period_start_date, row.period_start_at) == ("0001-01-01", None)
     assert "instant" in warnings
 
@@ -231,41 +226,41 @@ def test_the_first_day_there_is_keeps_its_date() -> None:
 @pytest.mark.parametrize("text", [None, ""])
 def test_a_missing_date_is_named(name: str, text: str | None) -> None:
     """No row goes out without its key."""
-    answer = gong_example.example()
-    answer["usersAggregateActivity"][0]["userAggregateActivity"][0][name] = text
+    page = gong_example.example()
+    page["usersAggregateActivity"][0]["userAggregateActivity"][0][name] = text
     with pytest.raises(UnexpectedResponseError, match=f"without {name}"):
-        read(answer)
+        read(page)
 
 
 @pytest.mark.parametrize("name", ["fromDate", "toDate"])
-@pytest.mark.parametrize("text", ["yesterday", "2019-02-30T00:00:00Z", "20190120", "2019-1-20", "19-01-20", "\n" * 10])
-def test_a_date_that_is_none_is_named(name: str, text: str) -> None:
-    """The first ten characters are all that is relied on."""
-    answer = gong_example.example()
-    answer["usersAggregateActivity"][0]["userAggregateActivity"][0][name] = text
+@pytest.mark.parametrize("text", ["2019-02-30T00:00:00Z", "20190120", "2019-1-20", "\n" * 10])
+def test_an_invalid_date_is_named(name: str, text: str) -> None:
+    """Only the first ten characters are read."""
+    page = gong_example.example()
+    page["usersAggregateActivity"][0]["userAggregateActivity"][0][name] = text
     with pytest.raises(UnexpectedResponseError, match=f"{name} isn't a date") as caught:
-        read(answer)
+        read(page)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("user_id", [None, ""])
 def test_a_user_without_an_id_ends_the_run(user_id: str | None) -> None:
     """Its rows would have no key."""
-    answer = gong_example.example()
-    answer["usersAggregateActivity"][0]["userId"] = user_id
+    page = gong_example.example()
+    page["usersAggregateActivity"][0]["userId"] = user_id
     with pytest.raises(UnexpectedResponseError, match="userId"):
-        read(answer)
+        read(page)
 
 
-def test_unknown_fields_are_warned_of_once_and_left_out() -> None:
-    """However many pages and users have them, and without an address that may stand in a name."""
-    answer = gong_example.example()
-    user = answer["usersAggregateActivity"][0]
-    expected, _ = read(answer)
+def test_unknown_fields_cause_one_warning_and_are_left_out() -> None:
+    """The warning repeats no email address in a name."""
+    page = gong_example.example()
+    user = page["usersAggregateActivity"][0]
+    expected, _ = read(page)
     user["userAggregateActivity"][0]["callsTranslated"] = 3
     user["someone@example.com"] = True
-    answer["usersAggregateActivity"] *= 2
-    rows, warnings = read(answer, answer)
+    page["usersAggregateActivity"] *= 2
+    rows, warnings = read(page, page)
     assert rows == expected * 4
     assert list(warnings) == ["unknown fields", "instant"]
     assert "2 unknown fields" in warnings["unknown fields"]
@@ -277,13 +272,13 @@ def test_unknown_fields_are_warned_of_once_and_left_out() -> None:
     ("days", "numbers"),
     [([], "only 0 of 3"), (["03"], "only 1 of 3"), (["03", "05"], "only 2 of 3"), (["03", "04", "04"], "only 2 of 3")],
 )
-def test_a_user_with_fewer_periods_than_the_window_is_warned_of(days: list[str], numbers: str) -> None:
-    """With the numbers; its rows go out, and so do the others'."""
+def test_a_user_with_missing_periods_causes_a_warning(days: list[str], numbers: str) -> None:
+    """It has the numbers; every row is yielded."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     whole = [(f"{day}T00:00:00Z", f"{end}T00:00:00Z") for day, end in window.periods().items()]
     pages = [
-        answer_of(whole, "1"),
-        answer_of([period for day in days for period in whole if f"-{day}T" in period[0]], "2"),
+        page_of(whole, "1"),
+        page_of([period for day in days for period in whole if f"-{day}T" in period[0]], "2"),
     ]
     rows, warnings = read(*pages, window=window)
     assert [row.period_start_date[-2:] for row in rows] == ["03", "04", "05", *days]
@@ -309,7 +304,7 @@ def test_a_user_with_fewer_periods_than_the_window_is_warned_of(days: list[str],
 @example(zone="Pacific/Kiritimati", start=date(2024, 12, 31), grain=Grain.DAY, is_known=False)
 @example(zone="Etc/GMT+12", start=date(2024, 12, 31), grain=Grain.DAY, is_known=False)
 def test_dates_in_the_companys_own_offset_never_shift(zone: str, start: date, grain: Grain, *, is_known: bool) -> None:
-    """Whatever the zone, whether it is set or not, and where midnight does not exist or comes twice."""
+    """That holds in every zone, with or without the setting, and if midnight is skipped or repeated."""
     start = grain.period_start(start)
     (window,) = cut_into_windows(
         grain,
@@ -321,7 +316,7 @@ def test_dates_in_the_companys_own_offset_never_shift(zone: str, start: date, gr
     instants = [(first_instant(first, zone), first_instant(end, zone)) for first, end in window.periods().items()]
     assume(all(instant.isoformat()[-3] == ":" for pair in instants for instant in pair))
     rows, warnings = read(
-        answer_of([(left.isoformat(), right.isoformat()) for left, right in instants]),
+        page_of([(left.isoformat(), right.isoformat()) for left, right in instants]),
         window=window,
         zone=zone if is_known else None,
     )
@@ -344,12 +339,12 @@ def test_dates_in_the_companys_own_offset_never_shift(zone: str, start: date, gr
 @example(zone="Etc/GMT+12", day=date(2025, 3, 4), is_known=True)
 @example(zone="Etc/GMT+12", day=date(2025, 3, 4), is_known=False)
 @example(zone="Pacific/Honolulu", day=date(2025, 3, 4), is_known=False)
-def test_dates_answered_in_utc_never_shift(zone: str, day: date, *, is_known: bool) -> None:
-    """They are the company's if its zone is set; if it is not, they are its too, or the run ends and says to set it."""
+def test_dates_in_utc_never_shift(zone: str, day: date, *, is_known: bool) -> None:
+    """They're converted if the zone is set; if not, they're right, or the run ends and says to set it."""
     window = Window(Grain.DAY, day - ONE_DAY, day + 2 * ONE_DAY)
     dates = [tuple(in_utc(first_instant(edge, zone)) for edge in period) for period in window.periods().items()]
-    answer = answer_of([(start, end) for start, end in dates])
-    rows, warnings, error = try_to_read(answer, window=window, zone=zone if is_known else None)
+    page = page_of([(start, end) for start, end in dates])
+    rows, warnings, error = try_to_read(page, window=window, zone=zone if is_known else None)
     if error:
         assert not is_known, error
         assert "set company_timezone" in error
@@ -360,20 +355,18 @@ def test_dates_answered_in_utc_never_shift(zone: str, day: date, *, is_known: bo
         assert set(warnings) == ({"offset"} if is_known and is_elsewhere else set())
 
 
-def test_kolkata_answered_in_utc_needs_its_zone() -> None:
-    """Its midnight is 18:30 of the day before, in UTC, which is also a day that was asked for."""
+def test_dates_of_kolkata_in_utc_need_its_zone() -> None:
+    """Its midnight is 18:30 UTC of the day before, which was also requested."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 5))
-    answer = answer_of(
-        [("2025-03-02T18:30:00Z", "2025-03-03T18:30:00Z"), ("2025-03-03T18:30:00Z", "2025-03-04T18:30:00Z")]
-    )
-    rows, warnings = read(answer, window=window, zone="Asia/Kolkata")
+    page = page_of([("2025-03-02T18:30:00Z", "2025-03-03T18:30:00Z"), ("2025-03-03T18:30:00Z", "2025-03-04T18:30:00Z")])
+    rows, warnings = read(page, window=window, zone="Asia/Kolkata")
     assert [(row.period_start_date, row.period_start_at) for row in rows] == [
         ("2025-03-03", "2025-03-02T18:30:00Z"),
         ("2025-03-04", "2025-03-03T18:30:00Z"),
     ]
     assert list(warnings) == ["offset"]
     with pytest.raises(UnexpectedResponseError, match="set company_timezone"):
-        read(answer, window=window)
+        read(page, window=window)
 
 
 @pytest.mark.parametrize(
@@ -385,26 +378,26 @@ def test_kolkata_answered_in_utc_needs_its_zone() -> None:
 )
 @pytest.mark.parametrize("zone", [None, "Asia/Kolkata"])
 def test_a_date_that_only_one_instant_puts_in_doubt_is_not_guessed(start: str, end: str, zone: str | None) -> None:
-    """The malformed one may be of the same kind, and both dates are of the window."""
+    """The malformed one may be in UTC, too, and both dates are in the window."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     with pytest.raises(UnexpectedResponseError, match="set company_timezone"):
-        read(answer_of([(start, end)]), window=window, zone=zone)
+        read(page_of([(start, end)]), window=window, zone=zone)
 
 
 @pytest.mark.parametrize("end", [None, "2025-03-05T00:00:00Z", "tomorrow"])
-def test_an_end_is_looked_at_also_where_the_start_is_known(end: str | None) -> None:
-    """Another user's item may have begun on the same day."""
+def test_an_end_is_checked_even_if_the_start_is_known(end: str | None) -> None:
+    """Another user's item can have the same start."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     whole = ("2025-03-03T00:00:00Z", "2025-03-04T00:00:00Z")
     with pytest.raises(UnexpectedResponseError):
-        read(answer_of([whole, ("2025-03-03T00:00:00Z", end)]), window=window)
+        read(page_of([whole, ("2025-03-03T00:00:00Z", end)]), window=window)
 
 
-def test_another_offset_than_the_zones_is_warned_of_once() -> None:
-    """It names the zone and what Gong answered; the dates are Gong's own."""
+def test_another_offset_than_the_zones_causes_one_warning() -> None:
+    """It has the zone and Gong's text; the dates are Gong's."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     dates = [(f"{day}T00:00:00-08:00", f"{end}T00:00:00-08:00") for day, end in window.periods().items()]
-    rows, warnings = read(answer_of(dates), answer_of(dates), window=window, zone="America/New_York")
+    rows, warnings = read(page_of(dates), page_of(dates), window=window, zone="America/New_York")
     assert [row.period_start_date for row in rows] == ["2025-03-03", "2025-03-04", "2025-03-05"] * 2
     assert list(warnings) == ["offset"]
     assert "America/New_York" in warnings["offset"]
@@ -412,7 +405,7 @@ def test_another_offset_than_the_zones_is_warned_of_once() -> None:
     assert "company_timezone" in warnings["offset"]
 
 
-# Any answer at all
+# Any response
 
 INTEGERS = [0, 1, -1, 20, 2**31, 2**63, 10**30, None]
 OTHERS = ["", "1", 1.5, True, [], {}, [1]]
@@ -420,7 +413,7 @@ OTHERS = ["", "1", 1.5, True, [], {}, [1]]
 
 @st.composite
 def members(draw: st.DrawFn, name: str, values: list[Any], chance: int = 6) -> list[tuple[str, Any]]:
-    """A field as a list of members: as it should be, missing, or something else."""
+    """Draw a field as a list of members: valid, missing, or something else."""
     if draw(st.integers(0, chance)):
         return [(name, values[0])]
     return [(name, value) for value in draw(st.lists(st.sampled_from([*values, *OTHERS]), max_size=1))]
@@ -428,7 +421,7 @@ def members(draw: st.DrawFn, name: str, values: list[Any], chance: int = 6) -> l
 
 @st.composite
 def items(draw: st.DrawFn) -> list[tuple[str, Any]]:
-    """One period of a user."""
+    """Draw one period of a user."""
     found = []
     for name in gong_example.COUNTERS:
         found += draw(members(name, [draw(st.sampled_from(INTEGERS)), *INTEGERS], 60))
@@ -440,7 +433,7 @@ def items(draw: st.DrawFn) -> list[tuple[str, Any]]:
 
 @st.composite
 def users(draw: st.DrawFn) -> list[tuple[str, Any]]:
-    """One user of an answer."""
+    """Draw one user of a response."""
     periods = [Members(item) for item in draw(st.lists(items(), max_size=2))]
     return [
         *draw(members("userId", ["99999999999999999999", None], 20)),
@@ -451,11 +444,11 @@ def users(draw: st.DrawFn) -> list[tuple[str, Any]]:
 
 
 class Members(list[tuple[str, Any]]):
-    """An object's members, of which several may have the same name."""
+    """An object's members, several of which can have the same name."""
 
 
 def text_of(value: object) -> str:
-    """As JSON, with members that come twice."""
+    """Return JSON, with duplicate members."""
     if isinstance(value, Members):
         return "{" + ", ".join(f"{json.dumps(name)}: {text_of(inner)}" for name, inner in value) + "}"
     if isinstance(value, list):
@@ -464,7 +457,7 @@ def text_of(value: object) -> str:
 
 
 def wrong_fields(user: dict[str, Any]) -> set[str]:
-    """The fields, any of which an error may name."""
+    """Return the fields that an error may name."""
     wrong = {name for name in ("userId", "userEmailAddress") if not isinstance(user.get(name), str | None)}
     periods = user.get("userAggregateActivity")
     if not isinstance(periods, list | None):
@@ -482,8 +475,8 @@ def wrong_fields(user: dict[str, Any]) -> set[str]:
 
 @SOME
 @given(listed=st.lists(users(), max_size=3))
-def test_any_answer_gives_its_rows_or_names_what_is_wrong(listed: list[list[tuple[str, Any]]]) -> None:
-    """Null, missing, of another type, huge, negative or unknown: nothing is lost or made up."""
+def test_any_response_has_its_rows_or_an_error_that_names_the_field(listed: list[list[tuple[str, Any]]]) -> None:
+    """No value is lost or invented, be it null, missing, huge, negative, unknown or of another type."""
     body = text_of(Members([("usersAggregateActivity", [Members(user) for user in listed])])).encode()
     found = [dict(user) for user in listed]
     wrong = {name for user in found for name in wrong_fields(user)}

@@ -1,4 +1,4 @@
-"""Threads, windows and limiter together, at three calls a second and a second for a response, in played time."""
+"""Threads, windows and the rate limit together, in simulated time: three calls a second, each taking a second."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class QuotaSpentError(Exception):
 
 
 class PlayedReadAhead(ReadAhead):
-    """Fetches windows of so many pages from a service that has a quota, in played time.
+    """Fetches windows of a number of pages from a service with a quota, in simulated time.
 
     Attributes:
-        sent: When each call left.
+        sent: When each call was sent.
         written: When the last page of each window was written.
     """
 
@@ -80,7 +80,7 @@ class PlayedReadAhead(ReadAhead):
 
 @pytest.mark.parametrize(("windows", "pages"), [(60, 1), (20, 3), (5, 12), (4, 15), (3, 20), (13, 5), (8, 8)])
 def test_any_shape_is_as_fast_as_the_limit(windows: int, pages: int) -> None:
-    """At most 5 % slower than three calls a second, and never more than those: no window is left to be read alone."""
+    """A run is at most 5 % slower than three calls a second, and never faster."""
     ahead = PlayedReadAhead(windows, pages)
     ahead.play()
     assert len(ahead.sent) == windows * pages
@@ -90,7 +90,7 @@ def test_any_shape_is_as_fast_as_the_limit(windows: int, pages: int) -> None:
 
 @pytest.mark.parametrize(("windows", "pages"), [(20, 3), (5, 12), (8, 20)])
 def test_the_oldest_window_is_written_as_early_as_its_own_pages_allow(windows: int, pages: int) -> None:
-    """A page can't be requested before the one before has come, and then its request may wait for one slot."""
+    """A page is requested once the one before has arrived, and its request may wait for one slot."""
     ahead = PlayedReadAhead(windows, pages)
     ahead.play()
     assert ahead.written[0] <= pages * LATENCY + (pages - 1) * 0.36
@@ -98,15 +98,15 @@ def test_the_oldest_window_is_written_as_early_as_its_own_pages_allow(windows: i
 
 
 def test_a_quota_that_is_nearly_spent_completes_the_windows_that_it_can() -> None:
-    """The oldest first, so that the bookmark moves: of eight windows of ten pages, half the calls complete three."""
+    """The oldest come first, so that the bookmark moves: half of the calls for eight windows complete three."""
     ahead = PlayedReadAhead(8, 10, quota=40)
     with pytest.raises(QuotaSpentError):
         ahead.play()
     assert len(ahead.written) == 3
 
 
-def test_one_thread_alone_keeps_going() -> None:
-    """At a call after each response."""
+def test_one_thread_sends_a_request_after_each_response() -> None:
+    """Nothing else makes it wait."""
     ahead = PlayedReadAhead(3, 4, parallel=1)
     ahead.play()
     assert ahead.written == pytest.approx([4.0, 8.0, 12.0])

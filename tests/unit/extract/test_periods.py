@@ -1,4 +1,4 @@
-"""Calendar periods, against calendars that the tap does not use."""
+"""Calendar periods, compared with calendars that the tap doesn't use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAYS = st.dates(date(1, 1, 1), date(9998, 12, 31))
 
 
 def test_the_grains_are_those_that_gong_documents() -> None:
-    """In upper case, as aggregationPeriod takes them."""
+    """They're in upper case, like aggregationPeriod."""
     assert [grain.value for grain in Grain] == ["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"]
 
 
@@ -31,7 +31,7 @@ def test_the_grains_are_those_that_gong_documents() -> None:
     ],
 )
 def test_a_leap_day_is_in_each_of_its_periods(grain: Grain, start: str, following: str) -> None:
-    """Written out, so that no formula is needed to see it."""
+    """The dates are written out, so that no formula is needed."""
     assert str(grain.period_start(date(2024, 2, 29))) == start
     assert str(grain.next_start(date.fromisoformat(start))) == following
 
@@ -39,7 +39,7 @@ def test_a_leap_day_is_in_each_of_its_periods(grain: Grain, start: str, followin
 @SOME
 @given(grain=st.sampled_from(Grain), day=DAYS)
 def test_a_period_starts_on_its_first_day(grain: Grain, day: date) -> None:
-    """The day before it is of another period, and every day from there is of the same."""
+    """The day before belongs to another period, and every day from then on to the same one."""
     start = grain.period_start(day)
     assert start <= day
     assert period_of(grain, start) == period_of(grain, day)
@@ -56,6 +56,6 @@ def test_the_next_period_starts_on_the_day_after_the_last(grain: Grain, day: dat
     assert period_of(grain, following - ONE_DAY) == period_of(grain, day)
 
 
-def test_the_first_day_there_is_starts_each_period() -> None:
-    """It is a Monday too."""
+def test_the_first_day_of_the_calendar_starts_each_period() -> None:
+    """It's a Monday, too."""
     assert {grain.period_start(date.min) for grain in Grain} == {date.min}

@@ -25,7 +25,7 @@ LONG_AGO = st.dates(date(1, 1, 1), date(30, 12, 31))
 
 
 def plan(grain: Grain = Grain.DAY, *, written: Written | None, **settings: object) -> Plan:
-    """Plan a run on 12 March 2025, with some settings of ten-day windows."""
+    """Plan a run on 12 March 2025, with windows of ten days unless set otherwise."""
     defaults: dict[str, object] = {
         "start_date": date(2025, 1, 1),
         "end_date": None,
@@ -38,7 +38,7 @@ def plan(grain: Grain = Grain.DAY, *, written: Written | None, **settings: objec
 
 
 def spans(windows: list[Window]) -> list[str]:
-    """Both ends of each window, without the year."""
+    """Return both ends of each window, without the year."""
     return [f"{window.start:%m-%d}/{window.end:%m-%d}" for window in windows]
 
 
@@ -74,7 +74,7 @@ def test_the_first_day_is_as_late_as_it_may_be(
 
 
 def test_new_days_come_first_then_the_open_period_then_missing_history_newest_first() -> None:
-    """By weeks, on a Wednesday, with a start_date that was moved back."""
+    """The run is by weeks, on a Wednesday, with a start_date that was moved back."""
     written = Written(date(2025, 2, 10), date(2025, 2, 24))
     found = plan(
         Grain.WEEK,
@@ -106,7 +106,7 @@ def test_new_days_come_first_then_the_open_period_then_missing_history_newest_fi
 
 
 def test_the_first_window_starts_the_history() -> None:
-    """Whether it's the first of all, or the first after a start_date that was moved past the bookmark."""
+    """It can be the first of all, or the first after a start_date that was moved past the bookmark."""
     for written in (None, Written(date(2025, 1, 1), date(2025, 1, 20))):
         found = plan(written=written, start_date=date(2025, 2, 25))
         assert spans(found.windows) == ["02-25/03-07", "03-07/03-12"]
@@ -116,10 +116,10 @@ def test_the_first_window_starts_the_history() -> None:
 
 
 def test_days_that_a_start_date_skipped_are_read_once_it_moves_back() -> None:
-    """All of them, since nobody knows which were written before; the lookback's days aren't read twice."""
+    """All of them are read, since nothing says which were written; the lookback's days aren't read twice."""
     found = plan(written=Written(date(2025, 2, 25), date(2025, 3, 12)), start_date=date(2025, 1, 30), lookback_days=7)
     assert spans(found.windows) == ["03-05/03-12", "02-19/02-25", "02-09/02-19", "01-30/02-09"]
-    # Before anything behind the skipped days was written: the forward range starts earlier than the history.
+    # Before anything after the skipped days was written, the forward range starts earlier than the history.
     found = plan(written=Written(date(2025, 2, 25), date(2025, 2, 5)), start_date=date(2025, 1, 20), lookback_days=7)
     assert spans(found.missing) == ["01-20/01-29"]
     assert spans(found.windows)[:2] == ["01-29/02-08", "02-08/02-18"]
@@ -127,7 +127,7 @@ def test_days_that_a_start_date_skipped_are_read_once_it_moves_back() -> None:
 
 @pytest.mark.parametrize(("end_date", "is_held_back"), [("01-20", True), ("02-01", True), ("02-02", False)])
 def test_an_end_date_before_the_history_holds_it_back(end_date: str, is_held_back: bool) -> None:  # noqa: FBT001
-    """At it too: whoever asks for old days only is told, as their bookmark can't say so."""
+    """So does one at its start; the bookmark can't say that only old days were requested."""
     written = Written(date(2025, 2, 1), date(2025, 3, 1))
     found = plan(written=written, end_date=date.fromisoformat(f"2025-{end_date}"))
     assert found.history_is_held_back is is_held_back
@@ -208,7 +208,7 @@ def test_any_sequence_of_runs_delivers_what_one_run_would(
     include_open_period: bool,
     is_old: bool,
 ) -> None:
-    """Wherever each is killed, and however start_date and end_date move between them; windows tile what they read."""
+    """Each run can be killed anywhere, and start_date and end_date can move between them."""
     origin, today = date(2023, 9, 1), date(2024, 7, 3)
     company = Company(grain)
     if is_old:
@@ -302,7 +302,7 @@ def test_whatever_a_state_says_windows_lie_in_the_range(
     *,
     include_open_period: bool,
 ) -> None:
-    """Also if somebody edited it: dates in mid-period, in the wrong order, or at the end of time."""
+    """Somebody may have edited it: dates in mid-period, in the wrong order, or at the calendar's end."""
     today = date(2025, 3, 12)
     found = plan_windows(
         grain,

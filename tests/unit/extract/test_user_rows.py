@@ -1,4 +1,4 @@
-"""Rows out of pages of users: what Gong says of them, and nothing that no column holds."""
+"""Rows out of pages of users: Gong's values, and none without a column."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ USER: dict[str, Any] = {
 
 
 def read(*users: object) -> tuple[list[UserRow], dict[str, str]]:
-    """The rows of a page of these users, and the warnings by their kind."""
+    """Return the rows of a page with these users, and the warnings by kind."""
     warnings: dict[str, str] = {}
     page = json.dumps({"requestId": "x", "records": {"totalRecords": 1}, "users": users}).encode()
     (rows,) = UserRowReader(warn=lambda *warning: warnings.update([warning]), redact=redact).rows(iter([page]))
     return rows, warnings
 
 
-def test_a_user_becomes_a_row_without_what_no_column_holds() -> None:
-    """Gong's other fields are personal, and left out without a warning."""
+def test_a_user_becomes_a_row_without_other_fields() -> None:
+    """They're personal, and left out without a warning."""
     rows, warnings = read(USER)
     assert not warnings
     assert [msgspec.structs.asdict(row) for row in rows] == [
@@ -80,7 +80,7 @@ def test_a_user_becomes_a_row_without_what_no_column_holds() -> None:
     ]
 
 
-def test_everything_but_the_id_may_be_null_or_missing() -> None:
+def test_everything_but_the_id_can_be_null_or_missing() -> None:
     """Gong requires nothing."""
     nothing = [None] * (len(USER_COLUMNS) - 1)
     rows, warnings = read({"id": "1"}, {**dict.fromkeys(USER), "id": "2"})
@@ -100,13 +100,13 @@ def test_a_user_without_an_id_ends_the_run(user_id: str | None) -> None:
     [("emailAddress", 3), ("active", "yes"), ("emailAliases", "none"), ("settings", []), ("managerId", 12345678901234)],
 )
 def test_a_field_of_another_type_is_named(field: str, value: object) -> None:
-    """A guess would be a wrong row."""
+    """Its value isn't guessed."""
     with pytest.raises(UnexpectedResponseError, match=field):
         read({**USER, field: value})
 
 
-def test_unknown_fields_are_warned_of_once() -> None:
-    """Those of the settings, too."""
+def test_unknown_fields_cause_one_warning() -> None:
+    """Those of the settings are included."""
     odd = {**USER, "shoeSize": 9, "settings": {**USER["settings"], "smsImported": True}}
     rows, warnings = read(odd, odd)
     assert rows == read(USER, USER)[0]
@@ -115,8 +115,8 @@ def test_unknown_fields_are_warned_of_once() -> None:
     assert "'shoeSize', 'smsImported'" in warnings["unknown fields"]
 
 
-def test_a_time_that_is_none_stays_null_with_a_warning() -> None:
-    """The user goes out."""
+def test_an_invalid_time_becomes_null_with_a_warning() -> None:
+    """The user still has a row."""
     rows, warnings = read({**USER, "created": "long ago"})
     assert [row.created_at for row in rows] == [None]
     assert "'long ago'" in warnings["instant"]

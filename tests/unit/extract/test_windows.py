@@ -1,4 +1,4 @@
-"""Windows: what is read, what is read again, and what is left for another day."""
+"""Windows, which tile a range, and the company's today, which ends it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONG_AGO = st.dates(date(1, 1, 1), date(30, 12, 31))
 
 
 def days_of(window: Window) -> list[date]:
-    """Every day that a request for the window spans."""
+    """Return every day of a window."""
     return [window.start + number * ONE_DAY for number in range((window.end - window.start).days)]
 
 
@@ -39,7 +39,7 @@ def test_windows_tile_the_whole_periods_of_the_range(
     *,
     include_open_period: bool,
 ) -> None:
-    """No gap, no overlap, every edge between two periods, never too many of them, and the open one last and alone."""
+    """There's no gap or overlap, every edge is a period's, no window is too long, and the open period is separate."""
     start, end = grain.period_start(days[0]), days[1]
     windows = cut_into_windows(
         grain, start, end, periods_per_window=periods_per_window, include_open_period=include_open_period
@@ -66,8 +66,8 @@ def test_windows_tile_the_whole_periods_of_the_range(
 
 @SOME
 @given(grain=GRAINS, start=DAYS, length=st.integers(1, 6))
-def test_a_window_names_each_of_its_periods(grain: Grain, start: date, length: int) -> None:
-    """With its first day and the day after its last."""
+def test_a_window_has_each_of_its_periods(grain: Grain, start: date, length: int) -> None:
+    """Each has its first day and its exclusive end."""
     start = grain.period_start(start)
     end = start
     for _ in range(length):
@@ -82,7 +82,7 @@ def test_a_window_names_each_of_its_periods(grain: Grain, start: date, length: i
 
 
 def test_the_open_window_is_one_period_that_ends_early() -> None:
-    """Its end is the range's."""
+    """It ends with the range."""
     window = Window(Grain.MONTH, date(2025, 3, 1), date(2025, 3, 12), is_complete=False)
     assert window.periods() == {date(2025, 3, 1): date(2025, 3, 12)}
     assert str(window) == "2025-03-01 to 2025-03-12"
@@ -107,7 +107,7 @@ def test_the_newest_period_has_ended_before_today(grain: Grain, start: str, end:
     offset=st.integers(-12, 14),
 )
 def test_today_is_the_companys_date(now: datetime, offset: int) -> None:
-    """In its zone; the names of these fixed zones have the sign of POSIX."""
+    """It depends on the zone; the names of these fixed zones have POSIX's sign."""
     zone = ZoneInfo(f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT")
     assert company_today(now, zone) == (now + timedelta(hours=offset)).date()
 
@@ -131,7 +131,7 @@ def test_today_is_the_companys_date(now: datetime, offset: int) -> None:
     ],
 )
 def test_today_changes_at_the_companys_midnight(now: str, zone: str | None, today: str) -> None:
-    """On either side of it, where clocks change too; without a zone it is the midnight of UTC-12."""
+    """That holds when clocks change, too; without a zone it's midnight in UTC-12."""
     assert str(company_today(datetime.fromisoformat(now), ZoneInfo(zone) if zone else None)) == today
 
 

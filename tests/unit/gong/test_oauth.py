@@ -1,4 +1,4 @@
-"""OAuth: single-use refresh tokens, which must be on disk before anything is done with what they bought."""
+"""OAuth: single-use refresh tokens, each stored before the access token that came with it is used."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def _no_filter_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the token file is to be."""
+    """Path of the token file."""
     return tmp_path / "tokens.json"
 
 
 def write(path: Path, sandbox: Sandbox | None = None, **content: Any) -> None:  # noqa: ANN401 (whatever it holds)
-    """A token file as a user would make it."""
+    """Write a token file as a user would."""
     held: dict[str, Any] = {"client_id": "client", "client_secret": "hunter2", "refresh_token": "refresh-token"}
     if sandbox is not None:
         tokens = sandbox.tokens
@@ -71,7 +71,7 @@ def write(path: Path, sandbox: Sandbox | None = None, **content: Any) -> None:  
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a token file holds."""
+    """Return the content of a token file."""
     content: dict[str, Any] = json.loads(path.read_text())
     return content
 
@@ -79,7 +79,7 @@ def read(path: Path) -> dict[str, Any]:
 def oauth_credentials(
     path: Path, settings: Settings, clock: FakeClock, retries: Retries, log: Callable[[str], None] = lambda _: None
 ) -> OAuthCredentials:
-    """Credentials with these settings."""
+    """Return credentials with these settings."""
     return OAuthCredentials(
         path,
         api_url=settings.api_url,
@@ -93,7 +93,7 @@ def oauth_credentials(
 
 
 def credentials_of(path: Path, url: str, clock: FakeClock | None = None, **given: Any) -> OAuthCredentials:  # noqa: ANN401 (settings)
-    """Credentials of their own, as another process would have them."""
+    """Return credentials like those of another process."""
     clock = clock or FakeClock()
     settings = settings_of(**{**NO_KEY, "oauth_token_file": str(path), "api_url": url, **given})
     retries = retries_of(settings, clock=clock, tally=Tally(), log=lambda _: None)
@@ -101,14 +101,14 @@ def credentials_of(path: Path, url: str, clock: FakeClock | None = None, **given
 
 
 def signed(credentials: OAuthCredentials) -> str:
-    """The token with which a request is signed."""
+    """Return the token that signs a request."""
     request = requests.Request("POST", "http://127.0.0.1/").prepare()
     return credentials(request).headers["Authorization"].removeprefix("Bearer ")
 
 
 @contextmanager
 def asking_with(path: Path, *faults: str | Fault, is_written: bool = True, **options: Any) -> Iterator[Asking]:  # noqa: ANN401 (those of `asking`)
-    """A client that signs in with a token file."""
+    """Yield a client that authenticates with a token file."""
 
     def credentials(sandbox: Sandbox, settings: Settings, clock: FakeClock, retries: Retries) -> OAuthCredentials:
         if is_written:
@@ -122,19 +122,19 @@ def asking_with(path: Path, *faults: str | Fault, is_written: bool = True, **opt
 
 @contextmanager
 def serving(path: Path, *faults: str, **options: Any) -> Iterator[Sandbox]:  # noqa: ANN401 (those of Sandbox)
-    """A sandbox, with a token file for it."""
+    """Yield a sandbox, with a token file for it."""
     with Sandbox(company=COMPANY, today=TODAY, faults=faults, **options) as sandbox:
         write(path, sandbox)
         yield sandbox
 
 
 def refreshes(sandbox: Sandbox) -> list[int | None]:
-    """What the token endpoint has answered."""
+    """Return the statuses of the token endpoint's responses."""
     return [record.status for record in sandbox.requests if "token" in record.path]
 
 
 def refusal(credentials: OAuthCredentials) -> str:
-    """The sentence with which signing in fails."""
+    """Return the message with which authentication fails."""
     with pytest.raises(TapError) as caught:
         signed(credentials)
     return str(caught.value)
@@ -144,7 +144,7 @@ def refusal(credentials: OAuthCredentials) -> str:
 
 
 def test_the_new_token_is_on_disk_before_the_access_token_is_used(path: Path) -> None:
-    """At the moment of the first request, so that a kill from then on loses nothing."""
+    """It's there at the first request, so that a kill from then on loses nothing."""
     on_disk: list[dict[str, Any]] = []
     look = Fault(Mutation(lambda _: on_disk.append(read(path))))
     with asking_with(path, look) as found:
@@ -166,8 +166,8 @@ def test_the_new_token_is_on_disk_before_the_access_token_is_used(path: Path) ->
         assert found.statuses == [200]
 
 
-def test_the_file_stays_its_owners_alone(path: Path) -> None:
-    """Whatever the mask, and with all else that stands in it."""
+def test_the_file_stays_readable_by_its_owner_only(path: Path) -> None:
+    """That doesn't depend on the umask; other members of the file are kept."""
     mask = os.umask(0)
     try:
         with serving(path) as sandbox:
@@ -180,7 +180,7 @@ def test_the_file_stays_its_owners_alone(path: Path) -> None:
 
 
 def test_a_link_to_the_file_stays_one(path: Path, tmp_path: Path) -> None:
-    """Secrets are often mounted so."""
+    """Secrets are often mounted that way."""
     link = tmp_path / "elsewhere" / "link.json"
     link.parent.mkdir()
     with serving(path) as sandbox:
@@ -190,8 +190,8 @@ def test_a_link_to_the_file_stays_one(path: Path, tmp_path: Path) -> None:
         assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
 
 
-def test_a_token_that_is_still_good_is_used_again(path: Path) -> None:
-    """By the next run, without a refresh."""
+def test_a_valid_token_is_used_again(path: Path) -> None:
+    """The next run doesn't refresh it."""
     clock = FakeClock()
     with serving(path, clock=clock.hand) as sandbox:
         first = signed(credentials_of(path, sandbox.url, clock))
@@ -202,7 +202,7 @@ def test_a_token_that_is_still_good_is_used_again(path: Path) -> None:
 
 @pytest.mark.parametrize(("lifetime", "margin"), [(86_400, 60), (600, 60), (100, 10), (10, 1)])
 def test_each_refresh_uses_the_token_of_the_one_before(path: Path, lifetime: int, margin: int) -> None:
-    """A little before the end, as a request takes its time."""
+    """Refreshes happen shortly before the token expires, because a request takes time."""
     clock = FakeClock()
     with serving(path, clock=clock.hand, token_lifetime=lifetime) as sandbox:
         credentials = credentials_of(path, sandbox.url, clock)
@@ -219,7 +219,7 @@ def test_each_refresh_uses_the_token_of_the_one_before(path: Path, lifetime: int
 
 
 def test_threads_refresh_once(path: Path) -> None:
-    """However many need a token at the same moment, and again when it has ended."""
+    """Any number of threads can need a token at the same time, and again when it has expired."""
     clock = FakeClock()
     with serving(path, clock=clock.hand) as sandbox:
         credentials = credentials_of(path, sandbox.url, clock)
@@ -233,7 +233,7 @@ def test_threads_refresh_once(path: Path) -> None:
 
 
 def test_two_runs_refresh_once(path: Path) -> None:
-    """Both find the token ended at the same moment; the second waits for the first, and takes what it got."""
+    """Both find the token expired; the second waits for the first, and uses its token."""
     clock = FakeClock()
     with serving(path, clock=clock.hand) as sandbox:
         runs = [credentials_of(path, sandbox.url, clock) for _ in range(2)]
@@ -247,7 +247,7 @@ def test_two_runs_refresh_once(path: Path) -> None:
 
 
 def test_a_refused_token_is_renewed_once(path: Path) -> None:
-    """It may have been revoked before its end; the request is then made again."""
+    """It may have been revoked early; the request is then sent again."""
     with asking_with(path) as found:
         write(path, found.sandbox, access_token="revoked", expires_at="2025-03-13T20:00:00Z")
         assert found.ask().body
@@ -255,8 +255,8 @@ def test_a_refused_token_is_renewed_once(path: Path) -> None:
         assert refreshes(found.sandbox) == [200]
 
 
-def test_no_token_is_spent_on_a_missing_scope(path: Path) -> None:
-    """The next one wouldn't have it either."""
+def test_a_missing_scope_causes_no_refresh(path: Path) -> None:
+    """The next token wouldn't have it, either."""
     with asking_with(path, has_scope=False) as found:
         assert "permission" in found.failure()
         assert found.statuses == [401]
@@ -273,12 +273,12 @@ def test_threads_that_were_refused_together_renew_once(path: Path) -> None:
         assert refreshes(sandbox) == [200, 200]
 
 
-# The token endpoint's troubles
+# Failures of the token endpoint
 
 
-@pytest.mark.parametrize("fault", ["status=500", "status=503,envelope=no", "status=408", "status=429,retry_after=1"])
-def test_the_token_endpoint_is_tried_again(path: Path, fault: str) -> None:
-    """As Gong's own is."""
+@pytest.mark.parametrize("fault", ["status=500", "status=408"])
+def test_the_token_endpoint_is_retried(path: Path, fault: str) -> None:
+    """Like the API."""
     with asking_with(path, f"{fault},on=token,at=1-2") as found:
         assert found.ask().body
         assert len(refreshes(found.sandbox)) == 3
@@ -305,16 +305,15 @@ def test_a_truncated_error_of_the_token_endpoint_is_retried(path: Path) -> None:
         assert "has refused this request for" in refusal(credentials_of(path, url, max_retries=0))
 
 
-@pytest.mark.parametrize("fault", ["close", "reset"])
-def test_an_answer_that_is_lost_takes_its_token_with_it(path: Path, fault: str) -> None:
-    """It is asked for again, as it may not have been used; where it has, the user is told what to do."""
-    with serving(path, f"{fault},on=token,at=1") as sandbox:
+def test_a_lost_response_is_retried(path: Path) -> None:
+    """The token may not have been used; if it has, the message says what to do."""
+    with serving(path, "close,on=token,at=1") as sandbox:
         assert "authorize the app in Gong again" in refusal(credentials_of(path, sandbox.url))
         assert refreshes(sandbox) == [None, 400]
 
 
-def test_a_token_endpoint_that_never_answers_ends_the_run(path: Path) -> None:
-    """After as many tries as the setting says, and without its answer's body."""
+def test_a_token_endpoint_that_always_fails_ends_the_run(path: Path) -> None:
+    """There are as many attempts as the setting allows."""
     with asking_with(path, "status=503,on=token", given={"max_retries": 2}) as found:
         old = read(path)
         assert found.failure() == (
@@ -326,7 +325,7 @@ def test_a_token_endpoint_that_never_answers_ends_the_run(path: Path) -> None:
 
 
 def test_a_refresh_token_that_was_used_before_is_explained(path: Path) -> None:
-    """It is told where the new one belongs, and is not tried again."""
+    """The message says where the new one belongs; nothing is retried."""
     with serving(path) as sandbox:
         write(path, sandbox, refresh_token="used-before")
         credentials = credentials_of(path, sandbox.url)
@@ -340,12 +339,14 @@ def test_a_refresh_token_that_was_used_before_is_explained(path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["status=404,envelope=no", "status=302,location=https://example.com"])
-def test_an_answer_from_elsewhere_blames_no_token(path: Path, fault: str) -> None:
-    """A web page or a redirect is nothing that Gong's token endpoint answers."""
+def test_a_response_from_elsewhere_blames_no_token(path: Path, fault: str) -> None:
+    """Gong's token endpoint returns neither a web page nor a redirect, which isn't followed."""
     with serving(path, f"{fault},on=token") as sandbox:
         text = refusal(credentials_of(path, sandbox.url))
+        assert "The OAuth token endpoint" in text
         assert "check api_url" in text
         assert "used before" not in text
+        assert len(sandbox.requests) == 1
 
 
 class EndingClock(FakeClock):
@@ -358,7 +359,7 @@ class EndingClock(FakeClock):
 
 
 def test_the_end_of_the_run_ends_the_wait_for_another_runs_refresh(path: Path) -> None:
-    """However long that one holds the lock."""
+    """That run may hold the lock for long."""
     with serving(path) as sandbox, path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         credentials = credentials_of(path, sandbox.url, EndingClock())
@@ -386,29 +387,24 @@ def test_either_a_401_or_invalid_client_means_wrong_client_credentials(path: Pat
         assert ": check client_id and client_secret in " in refusal(credentials_of(path, url))
 
 
-@pytest.mark.parametrize("fault", ["status=302", "status=307", "html", "status=404,envelope=no"])
-def test_another_answer_ends_the_run(path: Path, fault: str) -> None:
-    """No redirect is followed, as it would take the refresh token with it."""
-    with serving(path, f"{fault},on=token") as sandbox:
-        assert "The OAuth token endpoint" in refusal(credentials_of(path, sandbox.url))
-        assert len(sandbox.requests) == 1
-
-
-@pytest.mark.parametrize("value", [None, "", 5])
-def test_a_response_without_a_refresh_token_changes_nothing(path: Path, value: object) -> None:
-    """What is on disk stays, for whoever looks into it."""
+@pytest.mark.parametrize(
+    "body",
+    [b'{"access_token": "a", "refresh_token": ""}', b'{"refresh_token": 5}', b'{"refresh_token": "\\q"}', b"[]"],
+    ids=["empty", "number", "invalid escape", "array"],
+)
+def test_a_response_without_a_refresh_token_changes_nothing(path: Path, body: bytes) -> None:
+    """The file keeps the old one."""
     write(path)
-    answer = json.dumps({"access_token": "a", "refresh_token": value}).encode()
-    with answering("200 OK", answer) as url:
+    with answering("200 OK", body) as url:
         assert "its response has no refresh_token" in refusal(credentials_of(path, url))
     assert read(path)["refresh_token"] == "refresh-token"
 
 
-@pytest.mark.parametrize("token", [None, "", 5, "line\nbreak", "non-äscii", "\ud800"])
+@pytest.mark.parametrize("token", ["", 5, "line\nbreak", "non-äscii"])
 def test_a_refresh_token_is_stored_although_the_access_token_is_unusable(
     path: Path, caplog: pytest.LogCaptureFixture, token: object
 ) -> None:
-    """The run ends with a sentence that doesn't repeat it, and the next run goes on."""
+    """The message doesn't repeat it, and the next run can continue."""
     write(path)
     with answering("200 OK", json.dumps({"access_token": token, "refresh_token": "next"}).encode()) as url:
         text = refusal(credentials_of(path, url))
@@ -445,10 +441,10 @@ def test_a_refresh_token_is_stored_although_the_access_token_is_unusable(
     ],
 )
 def test_whatever_is_odd_around_the_tokens_is_ignored(path: Path, around: bytes) -> None:
-    """The old refresh token is gone, so nothing may keep the new one from the disk."""
+    """The old refresh token can't be used again, so the new one must be stored in any case."""
     write(path)
-    answer = b'{%s, "access_token": "new", "refresh_token": "ne\\u0078t"}' % around
-    with answering("200 OK", answer) as url:
+    body = b'{%s, "access_token": "new", "refresh_token": "ne\\u0078t"}' % around
+    with answering("200 OK", body) as url:
         credentials = credentials_of(path, url, api_url=url)
         assert signed(credentials) == "new"
         assert signed(credentials) == "new"
@@ -456,17 +452,22 @@ def test_whatever_is_odd_around_the_tokens_is_ignored(path: Path, around: bytes)
     assert read(path)["expires_at"] == "2025-03-13T20:00:00Z"
 
 
-@pytest.mark.parametrize("refresh_token", ["next", "next token", "n\u00e9xt", "next\ntoken"])
 @pytest.mark.parametrize(
-    ("status", "headers"), [("203 Not Quite", {}), ("200 OK", {"Content_Length": "9999"})], ids=["203", "truncated"]
+    ("status", "headers", "refresh_token"),
+    [
+        ("203 Not Quite", {}, "next"),
+        ("200 OK", {"Content_Length": "9999"}, "next token"),
+        ("200 OK", {"Content_Length": "9999"}, "n\u00e9xt"),
+    ],
+    ids=["203", "truncated", "truncated, not ASCII"],
 )
 def test_tokens_that_have_arrived_are_kept_and_can_be_used(
     path: Path, status: str, headers: dict[str, str], refresh_token: str
 ) -> None:
-    """Whatever 2xx they come with, whether or not the rest of the response arrives, and however odd they are."""
+    """That holds for any 2xx, for a truncated response, and for a refresh token with any characters."""
     write(path)
-    answer = json.dumps({"access_token": "good", "refresh_token": refresh_token}).encode()
-    with answering(status, answer, **headers) as url:
+    body = json.dumps({"access_token": "good", "refresh_token": refresh_token}).encode()
+    with answering(status, body, **headers) as url:
         assert signed(credentials_of(path, url)) == "good"
     assert read(path)["refresh_token"] == refresh_token
     path.write_text(json.dumps(read(path) | {"access_token": None}))
@@ -474,11 +475,11 @@ def test_tokens_that_have_arrived_are_kept_and_can_be_used(
         assert signed(credentials_of(path, url)) == "better"
 
 
-def test_an_access_token_too_long_to_send_does_not_keep_its_refresh_token_out(path: Path) -> None:
-    """The file would need more room for it than has been proven."""
+def test_an_access_token_too_long_to_send_is_not_stored(path: Path) -> None:
+    """It would need more room than has been proven; the refresh token is stored."""
     write(path)
-    answer = json.dumps({"access_token": "x" * 60_000, "refresh_token": "next"}).encode()
-    with answering("200 OK", answer) as url:
+    body = json.dumps({"access_token": "x" * 60_000, "refresh_token": "next"}).encode()
+    with answering("200 OK", body) as url:
         assert "no access_token that can be sent" in refusal(credentials_of(path, url))
     assert read(path)["refresh_token"] == "next"
     assert path.stat().st_size < 20_000
@@ -495,24 +496,19 @@ def test_a_response_is_bounded(path: Path) -> None:
     ("expires_in", "lifetime"),
     [
         (3_600, 3_600),
-        (3_600.5, 3_600.5),
         ("3600", 3_600),
         (None, 86_400),
-        (0, 0),
         (-5, 0),
         (1e12, 366 * 86_400),
-        (1e300, 366 * 86_400),
-        (10**30, 366 * 86_400),
+        (10**400, 366 * 86_400),
     ],
 )
-def test_a_new_refresh_token_is_kept_whatever_lifetime_comes_with_it(
-    path: Path, expires_in: object, lifetime: float
-) -> None:
-    """The old one is gone, so nothing may keep the new one from the disk."""
+def test_the_new_tokens_are_stored_whatever_their_lifetime(path: Path, expires_in: object, lifetime: float) -> None:
+    """Without a usable one it's a day, and it's never longer than a year."""
     write(path)
-    answer = json.dumps({"access_token": "new", "refresh_token": "next", "expires_in": expires_in}).encode()
+    body = json.dumps({"access_token": "new", "refresh_token": "next", "expires_in": expires_in}).encode()
     clock = FakeClock()
-    with answering("200 OK", answer) as url:
+    with answering("200 OK", body) as url:
         assert signed(credentials_of(path, url, clock)) == "new"
     ends = (clock.now() + timedelta(seconds=lifetime)).isoformat().replace("+00:00", "Z")
     assert read(path) == {
@@ -527,8 +523,8 @@ def test_a_new_refresh_token_is_kept_whatever_lifetime_comes_with_it(
 # The account's host
 
 
-def test_the_host_that_comes_with_the_token_is_asked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If api_url is not given; the tokens come from Gong's own host then."""
+def test_requests_go_to_the_host_that_comes_with_the_token(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless api_url is set; the tokens come from Gong's own host."""
     with asking_with(path, given={"api_url": None}) as found:
         monkeypatch.setattr(oauth, "GONG_TOKEN_HOST", found.sandbox.url)
         assert found.ask().body
@@ -559,18 +555,18 @@ def test_what_is_not_a_url_is_not_used_as_the_host(
     assert read(path).get("api_base_url_for_customer") == expected
 
 
-def test_api_url_is_asked_if_it_is_given(path: Path) -> None:
-    """Whatever host comes with the token."""
+def test_api_url_takes_precedence(path: Path) -> None:
+    """The host that comes with the token is ignored."""
     write(path)
-    answer = b'{"access_token": "a", "refresh_token": "b", "api_base_url_for_customer": "http://127.0.0.1:1"}'
-    with answering("200 OK", answer) as url:
+    body = b'{"access_token": "a", "refresh_token": "b", "api_base_url_for_customer": "http://127.0.0.1:1"}'
+    with answering("200 OK", body) as url:
         assert credentials_of(path, url).api_url() is None
         assert signed(credentials_of(path, url)) == "a"
 
 
 @pytest.mark.parametrize("url", ["https://api.gong.io", "https://us-12345.api.gong.io", "https://gong.io"])
 def test_gongs_accounts_get_their_tokens_from_gongs_host(path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Whatever host the account's API has."""
+    """It's the same for every account's API host."""
     with serving(path) as sandbox:
         monkeypatch.setattr(oauth, "GONG_TOKEN_HOST", sandbox.url)
         assert signed(credentials_of(path, url))
@@ -578,7 +574,7 @@ def test_gongs_accounts_get_their_tokens_from_gongs_host(path: Path, monkeypatch
 
 
 def test_a_host_that_only_looks_like_gongs_is_not_gongs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked itself."""
+    """Its tokens come from itself."""
 
     def no_such_host(*_: object, **__: object) -> NoReturn:
         raise socket.gaierror
@@ -595,9 +591,9 @@ def test_a_host_that_only_looks_like_gongs_is_not_gongs(path: Path, monkeypatch:
 # The file
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o604, 0o777, 0o610])
+@pytest.mark.parametrize("mode", [0o640, 0o620, 0o610, 0o604, 0o602, 0o601])
 def test_a_file_that_others_can_read_is_refused(path: Path, mode: int) -> None:
-    """Before anything is asked, with what to do."""
+    """No request is sent, and the message says what to do."""
     with serving(path) as sandbox:
         path.chmod(mode)
         text = refusal(credentials_of(path, sandbox.url))
@@ -606,10 +602,12 @@ def test_a_file_that_others_can_read_is_refused(path: Path, mode: int) -> None:
         assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("name", ["client_id", "client_secret", "refresh_token"])
-@pytest.mark.parametrize("value", [None, "", 3, {}])
-def test_a_missing_key_is_named(path: Path, name: str, value: object) -> None:
-    """And one that is no text."""
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("client_id", 3), ("client_secret", "two words"), ("refresh_token", ""), ("refresh_token", 3)],
+)
+def test_a_missing_or_unusable_member_is_named(path: Path, name: str, value: object) -> None:
+    """No request is sent."""
     with serving(path) as sandbox:
         content = {**read(path), name: value}
         path.write_text(json.dumps(content))
@@ -620,9 +618,13 @@ def test_a_missing_key_is_named(path: Path, name: str, value: object) -> None:
         assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("content", [b"", b"hunter2", b"[]", b'"hunter2"', b"\xff", b'{"client_id": "hunter2"'])
-def test_a_file_that_is_no_object_is_told(path: Path, content: bytes) -> None:
-    """Without what is in it."""
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'"hunter2"', b"\xff{}", b'{"client_id": "hunter2"', b"[" * 100_000],
+    ids=["empty", "text", "invalid UTF-8", "truncated", "deep nesting"],
+)
+def test_a_file_that_is_not_a_json_object_is_refused(path: Path, content: bytes) -> None:
+    """The message doesn't repeat its content."""
     path.touch(mode=0o600)
     path.write_bytes(content)
     text = refusal(credentials_of(path, "http://127.0.0.1:1"))
@@ -630,33 +632,33 @@ def test_a_file_that_is_no_object_is_told(path: Path, content: bytes) -> None:
     assert "hunter2" not in text
 
 
-def test_a_file_that_is_not_there_is_told(path: Path) -> None:
-    """With its path."""
+def test_a_file_that_does_not_exist_is_named(path: Path) -> None:
+    """The message has its path."""
     assert (
         f"The OAuth token file {path} can't be opened for reading and writing (No such file or directory)"
         in refusal(credentials_of(path, "http://127.0.0.1:1"))
     )
 
 
-@pytest.mark.parametrize("content", [b"  ", b"\xff{}", b"[" * 100_000])
-def test_a_file_that_is_no_json_is_told_whatever_it_holds(path: Path, content: bytes) -> None:
-    """Also where its nesting is too deep to parse."""
-    path.touch(mode=0o600)
-    path.write_bytes(content)
-    assert "isn't a JSON object" in refusal(credentials_of(path, "http://127.0.0.1:1"))
-
-
-@pytest.mark.parametrize("token", [5, "line\nbreak", "", None])
-def test_an_unusable_access_token_in_the_file_is_refreshed(path: Path, token: object) -> None:
-    """However long it would be valid."""
+@pytest.mark.parametrize(
+    ("token", "expires_at"),
+    [
+        (5, "2999-01-01T00:00:00Z"),
+        ("line\nbreak", "2999-01-01T00:00:00Z"),
+        ("token", "2999-01-01T00:00:00"),
+        ("token", "tomorrow"),
+    ],
+)
+def test_an_unusable_access_token_in_the_file_is_refreshed(path: Path, token: object, expires_at: str) -> None:
+    """So is one without a valid time of expiry."""
     with serving(path) as sandbox:
-        write(path, sandbox, access_token=token, expires_at="2999-01-01T00:00:00Z")
+        write(path, sandbox, access_token=token, expires_at=expires_at)
         assert sandbox.tokens.is_valid(signed(credentials_of(path, sandbox.url)))
 
 
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
-    """Let no file grow beyond a size, which fails as a full disk does."""
+    """Let no file grow beyond a size, which fails like a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -665,9 +667,9 @@ def full_disk(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-@pytest.mark.parametrize("size", [0, 100, 4_096, ROOM_BYTES])
-def test_a_full_disk_is_noticed_before_the_token_is_spent(path: Path, size: int) -> None:
-    """The file stays what it was, so that the next run can go on."""
+@pytest.mark.parametrize("size", [0, 4_096, ROOM_BYTES])
+def test_a_full_disk_is_noticed_before_the_token_is_used(path: Path, size: int) -> None:
+    """The file doesn't change, so that the next run can continue."""
     with serving(path) as sandbox:
         before = read(path)
         with full_disk(size):
@@ -678,7 +680,7 @@ def test_a_full_disk_is_noticed_before_the_token_is_spent(path: Path, size: int)
 
 
 def test_what_has_been_proven_is_enough_for_the_next_tokens(path: Path) -> None:
-    """A file that is as large as it may ever become is overwritten in place, night by night."""
+    """The file is overwritten in place and doesn't grow from run to run."""
     write(path)
     tokens = {"access_token": "a" * 7_000, "refresh_token": "r" * 7_000}
     sizes = set()
@@ -687,11 +689,11 @@ def test_what_has_been_proven_is_enough_for_the_next_tokens(path: Path) -> None:
             assert signed(credentials_of(path, url)) == tokens["access_token"]
         assert read(path)["refresh_token"] == tokens["refresh_token"]
         sizes.add(path.stat().st_size)
-    assert max(sizes) < 4 * ROOM_BYTES
+    assert max(sizes) < 2 * ROOM_BYTES
 
 
-def test_no_other_file_is_made(path: Path) -> None:
-    """As the file may be the only one of its folder that is mounted; it also stays the same file."""
+def test_no_other_file_is_created(path: Path) -> None:
+    """The file can be mounted alone into a container; it stays the same file."""
     with serving(path) as sandbox:
         number = path.stat().st_ino
         path.parent.chmod(0o500)
@@ -704,7 +706,7 @@ def test_no_other_file_is_made(path: Path) -> None:
 
 
 def test_a_wait_for_another_process_is_announced_once(path: Path) -> None:
-    """After ten seconds; the refresh follows as soon as the lock is free."""
+    """It is after ten seconds; the refresh follows once the lock is free."""
     clock, log = FakeClock(), list[str]()
     with serving(path) as sandbox, path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -723,8 +725,8 @@ def test_a_wait_for_another_process_is_announced_once(path: Path) -> None:
     assert 95 <= said_at.index(1) <= 105
 
 
-def test_a_file_that_was_replaced_while_it_was_waited_for_is_read_anew(path: Path) -> None:
-    """Another tool may store its tokens by a rename, and the old file's are spent then."""
+def test_a_file_that_was_replaced_during_the_wait_is_read_again(path: Path) -> None:
+    """Another tool may replace the file, whose old tokens can no longer be used then."""
     clock = FakeClock()
     with serving(path) as sandbox, path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -746,7 +748,7 @@ def test_a_file_that_was_replaced_while_it_was_waited_for_is_read_anew(path: Pat
 
 
 def test_no_secret_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """At level DEBUG either, where urllib3 writes every query, and however the refresh goes."""
+    """Not even at level DEBUG, where urllib3 logs every query, and not if the refresh fails."""
     caplog.set_level(logging.DEBUG)
     seen: set[str] = set()
     for fault in ("status=503,on=token,at=1", "close,on=token,at=1", "status=401,at=1", "status=302,on=token"):
@@ -768,7 +770,7 @@ def test_no_secret_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_every_secret_of_the_run_is_known(path: Path) -> None:
-    """So that no message of Gong's can repeat one, old or new."""
+    """No message of Gong's can repeat one, old or new."""
     with serving(path) as sandbox:
         credentials = credentials_of(path, sandbox.url)
         old = sandbox.tokens.refresh_token
@@ -777,11 +779,11 @@ def test_every_secret_of_the_run_is_known(path: Path) -> None:
         assert expected <= set(credentials.secrets())
 
 
-def test_an_error_of_the_token_endpoint_is_told_without_secrets(path: Path) -> None:
-    """It may repeat what it was sent."""
+def test_an_error_of_the_token_endpoint_is_repeated_without_secrets(path: Path) -> None:
+    """It can contain what was sent."""
     write(path)
-    answer = b'{"error": "refresh-token of hunter2 and someone@example.com is\\nunknown"}'
-    with answering("400 Bad Request", answer) as url:
+    body = b'{"error": "refresh-token of hunter2 and someone@example.com is\\nunknown"}'
+    with answering("400 Bad Request", body) as url:
         text = refusal(credentials_of(path, url))
     assert "of [hidden] and [hidden] is unknown" in text
     assert "refresh-token" not in text

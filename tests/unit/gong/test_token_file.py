@@ -1,26 +1,27 @@
-"""The OAuth token file, beside other tools that write it."""
+"""The OAuth token file: other tools that write it, and a disk that fails."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import pytest
 from support.fake_clock import FakeClock
 
+from tap_gong_activity.base.errors import TapError
 from tap_gong_activity.gong.token_file import ROOM_BYTES, locked_token_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
 
 def test_a_file_that_was_replaced_before_it_was_locked_is_opened_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock is on the file that other processes find under the path, not on one that's gone."""
+    """The lock must be on the file that other processes find at the path."""
     path, successor = tmp_path / "tokens.json", tmp_path / "tokens.json.new"
     for written, content in ((path, '{"refresh_token": "old"}'), (successor, '{"refresh_token": "new"}')):
         written.write_text(content)
@@ -37,8 +38,27 @@ def test_a_file_that_was_replaced_before_it_was_locked_is_opened_again(
         assert file.read() == {"refresh_token": "new"}
 
 
+def test_a_successor_that_cannot_be_stored_needs_a_new_authorization(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gong accepts the old refresh token no longer, and the message says what to do."""
+    path = tmp_path / "tokens.json"
+    path.write_text("{}")
+
+    def fail(_: int) -> NoReturn:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with locked_token_file(path, FakeClock(), lambda _: None) as file, pytest.raises(TapError) as caught:
+        file.write({"refresh_token": "new"})
+    assert str(caught.value) == (
+        f"Gong has issued a new refresh token, but it couldn't be stored in {path} (Input/output error): authorize the "
+        "app in Gong again and put its refresh_token there."
+    )
+
+
 def test_the_room_and_the_successor_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a power cut leaves is on the disk before the caller goes on."""
+    """They're on the disk before the caller continues, so that they survive a power cut."""
     path = tmp_path / "tokens.json"
     path.write_text('{"refresh_token": "old"}')
     path.chmod(0o600)

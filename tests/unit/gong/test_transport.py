@@ -1,4 +1,4 @@
-"""Exchanges over real sockets: each ends by its deadline and within its size, however the other side behaves."""
+"""Exchanges over real sockets: whatever the server does, each ends by its deadline and within its maximum size."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def receive(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("endless", ENDLESS)
 def test_a_response_that_drips_ends_with_its_timeout(endless: str) -> None:
-    """However alive the connection is, and whatever the drops are part of."""
+    """The connection stays alive, and the drops can be part of anything."""
     start, drops = ENDLESS[endless]
     ticking = itertools.count(0, 0.5)
 
@@ -97,7 +97,7 @@ def test_a_response_that_drips_ends_with_its_timeout(endless: str) -> None:
 
 
 def test_a_response_that_stops_ends_with_its_timeout() -> None:
-    """Although its head looks complete once the connection has ended."""
+    """Its head would look complete if the connection ended."""
 
     def stop(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(HEAD + b"Content-Length: 0\r\n")
@@ -108,7 +108,7 @@ def test_a_response_that_stops_ends_with_its_timeout() -> None:
 
 
 def test_a_peer_that_does_not_read_ends_with_the_timeout() -> None:
-    """A request with many user ids is larger than what a socket buffers."""
+    """A request with many user IDs is larger than a socket's buffer."""
 
     def ignore(_connection: socket.socket, over: threading.Event) -> None:
         over.wait()
@@ -122,7 +122,7 @@ def test_a_peer_that_does_not_read_ends_with_the_timeout() -> None:
 
 
 def test_sending_is_part_of_the_time() -> None:
-    """However steadily the peer reads."""
+    """A peer that reads steadily doesn't extend it."""
     ticking = itertools.count(0, 0.5)
 
     def read_all(connection: socket.socket, _over: threading.Event) -> None:
@@ -196,7 +196,7 @@ def test_an_address_that_is_a_black_hole_takes_no_time_from_the_response(monkeyp
 
 
 def test_connecting_has_a_timeout_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where a proxy drips its response to CONNECT."""
+    """A proxy can drip its response to CONNECT."""
     ticking = itertools.count(0, 0.5)
 
     def drip(connection: socket.socket, over: threading.Event) -> None:
@@ -212,7 +212,7 @@ def test_connecting_has_a_timeout_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_tls_handshake_gets_what_the_proxy_has_left_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are one connecting."""
+    """Both are part of connecting."""
     now = [0.0]
 
     def take_the_time(connection: socket.socket, over: threading.Event) -> None:
@@ -229,7 +229,7 @@ def test_the_tls_handshake_gets_what_the_proxy_has_left_of_the_time(monkeypatch:
 
 
 def test_a_request_is_announced_right_before_it_is_sent() -> None:
-    """On a connection that is established, be that a new one or a kept one."""
+    """The connection, new or kept, is established by then."""
     seen: list[str] = []
 
     def answer_twice(connection: socket.socket, over: threading.Event) -> None:
@@ -246,7 +246,7 @@ def test_a_request_is_announced_right_before_it_is_sent() -> None:
 
 
 def test_a_connection_that_the_server_closes_during_a_wait_is_replaced() -> None:
-    """Before the request is sent, so that it costs no retry."""
+    """That happens before the request is sent, so that it costs no retry."""
     waiting, closed = threading.Event(), threading.Event()
     calls: list[None] = []
 
@@ -272,7 +272,7 @@ def test_a_connection_that_the_server_closes_during_a_wait_is_replaced() -> None
 
 
 def bomb(size: int) -> bytes:
-    """A small gzip stream that becomes that many bytes."""
+    """Return a small gzip stream that decompresses to that many bytes."""
     return gzip.compress(bytes(size))
 
 
@@ -289,7 +289,7 @@ def bomb(size: int) -> bytes:
     ids=["length", "chunks", "gzip", "chunk extensions", "trailers", "deflate blocks"],
 )
 def test_a_response_that_is_too_large_is_not_read_to_its_end(start: bytes, drops: Iterator[bytes]) -> None:
-    """Also where it's large only once it's decompressed, or before it is."""
+    """It can be too large before or after decompression."""
 
     def flood(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(65_536)
@@ -304,7 +304,7 @@ def test_a_response_that_is_too_large_is_not_read_to_its_end(start: bytes, drops
 
 
 def test_a_head_that_is_too_large_is_not_read_to_its_end() -> None:
-    """Responses that announce a response come before it, any number of them."""
+    """It can begin with any number of `100 Continue` responses."""
 
     def announce(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(65_536)
@@ -316,7 +316,7 @@ def test_a_head_that_is_too_large_is_not_read_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 500])
-def test_the_body_of_an_error_is_read_as_far_as_it_may_matter(status: int) -> None:
+def test_only_the_first_part_of_the_body_of_an_error_is_read(status: int) -> None:
     """Its status is what counts."""
 
     def refuse(connection: socket.socket, over: threading.Event) -> None:
@@ -358,7 +358,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_refuses_the_sign_in_is_named(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once, without the password."""
+    """Nothing is retried, and the message has no password."""
 
     def refuse(connection: socket.socket, _over: threading.Event) -> None:
         connection.recv(65_536)
@@ -400,7 +400,7 @@ def test_a_connection_that_is_closed_without_a_response_is_named_by_its_error() 
     ["http://:8080", "http://", "http://u:p@", "ftp://proxy:21", "socks9://hunter2", "http://[::1", "http://p:x"],
 )
 def test_a_proxy_url_that_cannot_be_used_is_one_sentence(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the variables, and not the URL, which may hold a password."""
+    """It names the variables, not the URL, which can contain a password."""
     monkeypatch.setenv("https_proxy", proxy)
     message = failure("https://gong.test")
     assert message.startswith("FatalError: The proxy URL in the environment variable https_proxy")
@@ -408,7 +408,7 @@ def test_a_proxy_url_that_cannot_be_used_is_one_sentence(proxy: str, monkeypatch
 
 
 def test_a_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the same bounds as any other connection; the name is resolved by the proxy."""
+    """It has the bounds of any other connection, and resolves the host's name."""
     received: list[bytes] = []
 
     def proxy(connection: socket.socket, _over: threading.Event) -> None:
@@ -457,7 +457,7 @@ def _missing_dependencies(*_args: Any, **_options: Any) -> Any:  # noqa: ANN401 
 
 
 def test_a_ca_bundle_that_cannot_be_read_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:  # noqa: ANN401 - a Path
-    """Whether it isn't there or isn't one."""
+    """It may not exist or not be one."""
     for name in ("none.pem", "bad.pem"):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / name))
         with serving(lambda _connection, _over: None) as url:
@@ -479,7 +479,7 @@ def respond(connection: socket.socket, _over: threading.Event) -> None:
 
 
 def test_an_untrusted_certificate_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the variable that makes it trusted; a host that it isn't for stays untrusted."""
+    """The message names the variable that makes it trusted; it stays untrusted for other hosts."""
     with serving_tls(respond) as url:
         assert failure(url).startswith(
             f"FatalError: The TLS certificate of {url} isn't trusted (self-signed certificate)"
@@ -491,8 +491,8 @@ def test_an_untrusted_certificate_is_named_at_once(monkeypatch: pytest.MonkeyPat
         assert "FatalError: The TLS certificate of https://localhost" in failure(url.replace("127.0.0.1", "localhost"))
 
 
-def test_another_failure_of_tls_may_pass() -> None:
-    """A port that speaks plain HTTP, say."""
+def test_other_tls_errors_are_retried() -> None:
+    """The port may speak plain HTTP, for example."""
     with serving(respond) as url:
         assert failure(url.replace("http", "https")).startswith(
             f"RetryableError: Connection to {url.replace('http', 'https')}"
@@ -500,7 +500,7 @@ def test_another_failure_of_tls_may_pass() -> None:
 
 
 def test_a_response_over_tls_that_drips_ends_with_its_timeout() -> None:
-    """Record by record."""
+    """Each TLS record holds one byte."""
     ticking = itertools.count(0, 0.5)
 
     def drip(connection: socket.socket, over: threading.Event) -> None:
@@ -531,11 +531,11 @@ def test_a_response_over_tls_that_drips_ends_with_its_timeout() -> None:
         ("http://localhost.example", True),
     ],
 )
-def test_only_loopback_may_be_spoken_to_in_clear(url: str, expected: bool) -> None:  # noqa: FBT001 - a parameter
-    """Others can read what goes anywhere else."""
+def test_plain_http_is_safe_for_loopback_only(url: str, expected: bool) -> None:  # noqa: FBT001 - a parameter
+    """Others can read requests to any other host."""
     assert is_unencrypted(url) is expected
 
 
-def test_an_origin_holds_nothing_private() -> None:
-    """A URL may hold a password or a token."""
+def test_an_origin_contains_nothing_private() -> None:
+    """A URL can contain a password or a token."""
     assert origin("https://somebody:hunter2@gong.test:8443/path?refresh_token=abc") == "https://gong.test:8443"

