@@ -11,8 +11,8 @@ help: ## Show this list
 
 install: .venv/.installed ## Create .venv with the locked requirements and this checkout
 
-test: lint types ## Run lint, types and all tests
-	$(BIN)/python -m pytest --numprocesses 2
+test: lint types ## Run lint, types and all tests, with their coverage
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal --cov
 
 lint: install ## Lint code, import layers, workflows, meltano.yml and the Dockerfile
 	$(BIN)/python -m ruff check
@@ -53,7 +53,7 @@ upgrade: lock ## Upgrade all requirements in requirements.lock
 
 # Keeps .meltano, which has the bookmarks of real runs, and output, which has their data.
 clean: ## Remove .venv, built packages and caches
-	rm -rf .venv examples/airflow/.venv dbt/.venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv examples/airflow/.venv dbt/.venv dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.meltano -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # Recreates the environment, so that requirements removed from the lock are removed from it too.

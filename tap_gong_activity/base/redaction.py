@@ -25,6 +25,10 @@ _ORDINARY_WORD = re.compile(r"[A-Za-z]?[a-z]{0,7}|\w{1,3}")
 """A secret that is likely to occur in ordinary sentences, such as a key of `wrong`."""
 
 
+_URL_ENCODINGS = ((quote, "/"), (quote, ""), (quote_plus, ""))
+"""Functions and the characters that they leave as they are."""
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return `text` as one line of at most `MAX_LENGTH` characters, with `MARK` for secrets and email addresses.
 
@@ -72,7 +76,8 @@ def _places(text: str, secrets: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 def _forms(secret: str) -> Iterator[str]:
     """Yield the forms in which a secret may appear: plain, encoded for a URL, or escaped in JSON or by `repr`."""
-    for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
+    # JSON can hold a lone surrogate, which UTF-8 can't.
+    for form in (secret, *(encode(secret, safe, errors="surrogatepass") for encode, safe in _URL_ENCODINGS)):
         for written in (form, re.sub("%..", lambda code: code[0].lower(), form)):
             for escaped in (written, json.dumps(written)[1:-1], repr(written)[1:-1]):
                 if line := _one_line(escaped):

@@ -40,6 +40,12 @@ def test_no_secret_is_left_in_any_of_its_forms(before: str, after: str, secrets:
             assert MARK in found
 
 
+def test_a_secret_that_is_not_valid_unicode_is_hidden_too() -> None:
+    """JSON can escape half of a surrogate pair."""
+    text = "token=\ud800-Token-1 next=%ED%A0%80-Token-1"
+    assert redact(text, ["\ud800-Token-1"]) == f"token= {MARK} next={MARK}"
+
+
 def test_secrets_that_overlap_are_hidden_together() -> None:
     """Whichever is looked for first."""
     assert redact("Bearer abcd-efgh", ["abcd-ef", "abcd-efgh", "Bearer abcd-efgh"]) == MARK
