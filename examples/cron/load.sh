@@ -28,8 +28,11 @@ statuses=("${PIPESTATUS[@]}")
 set -e
 
 # If only the tap failed, its rows up to the last state were loaded. If the target failed, the state must not move.
-if [[ "${statuses[1]}" == 0 ]] && grep '^{' confirmed.jsonl | tail -n 1 > state.next && [[ -s state.next ]]; then
-  mv state.next state.json
+if [[ "${statuses[1]}" == 0 ]] && grep --quiet '^{' confirmed.jsonl; then
+  if ! { grep '^{' confirmed.jsonl | tail -n 1 > state.next && mv state.next state.json; }; then
+    echo "The rows were loaded, but their state couldn't be saved; the next run reads them again." >&2
+    exit 1
+  fi
 fi
 
 if [[ "${statuses[*]}" != "0 0" ]]; then

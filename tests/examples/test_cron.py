@@ -217,3 +217,13 @@ def test_target_without_a_state_keeps_the_old_one(machine: Machine) -> None:
 
     assert machine.run()[0] == 0
     assert machine.bookmark() == END
+
+
+def test_state_that_cannot_be_saved_fails_the_run(machine: Machine) -> None:
+    """A disk without room for the new state ends the run with 1, and the state stays where it was."""
+    (machine.folder / "state.next").symlink_to("/dev/full")
+    status, sentence = machine.run()
+
+    assert status == 1
+    assert sentence == "The rows were loaded, but their state couldn't be saved; the next run reads them again."
+    assert machine.bookmark() is None
