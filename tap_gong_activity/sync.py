@@ -94,7 +94,7 @@ def _probe(tap: TapGongActivity, stream: GongStream) -> bool:
         tap.logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
         return False
     rows = tap.tally.rows - rows_before
-    tap.logger.info("%s: OK, Gong returned %d rows on the first page.", stream.name, rows)
+    tap.logger.info("%s: OK, Gong returned %s rows on the first page.", stream.name, f"{rows:,}")
     return True
 
 
@@ -111,13 +111,13 @@ def _log_summary(tap: TapGongActivity, results: dict[str, bool]) -> None:
     synced = ", ".join(name for name, is_synced in results.items() if is_synced)
     failed = ", ".join(name for name, is_synced in results.items() if not is_synced)
     tap.logger.info(
-        "Done: %s%s, %d rows, %d requests, %d of them retries, in %.1f s, of which %.1f s were spent waiting for the "
+        "Done: %s; %s%s rows, %s requests, %s of them retries, in %.1f s, of which %.1f s were spent waiting for the "
         "rate limit and %.1f s waiting for Gong.",
         synced or "no stream",
-        f"; failed: {failed}" if failed else "",
-        tally.rows,
-        tally.requests,
-        tally.retries,
+        f"failed: {failed}; " if failed else "",
+        f"{tally.rows:,}",
+        f"{tally.requests:,}",
+        f"{tally.retries:,}",
         tally.seconds,
         tally.seconds_for_limit,
         tally.seconds_for_gong,

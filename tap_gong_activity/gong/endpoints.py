@@ -94,7 +94,7 @@ def activity_request(
         name=f"{start} to {end}",
         parameters={"aggregationPeriod": aggregation_period, "filter": filters},
         max_bytes=max(MIN_RESPONSE_LIMIT_BYTES, MAX_USERS_PER_PAGE * MAX_BYTES_PER_PERIOD * periods),
-        hint_if_empty=", the setting user_ids may name no user who is active" if users.ids is not None else "",
+        hint_if_empty=": check that user_ids has users who were active then" if users.ids is not None else "",
     )
 
 

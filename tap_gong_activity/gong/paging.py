@@ -115,7 +115,7 @@ class PageReader:
                     raise _CursorRejectedError(error, len(cursors), seconds_waited) from None
                 if not isinstance(error, NothingFoundError):
                     raise
-                self._warn("nothing found", f"{error}: {request.name} is taken as empty{request.hint_if_empty}.")
+                self._warn("nothing found", f"{error}; treating {request.name} as empty{request.hint_if_empty}.")
                 return None
             on_page = set(map(hash, page.user_ids or ()))
             pages_without_new_user = pages_without_new_user + 1 if on_page <= users_read else 0

@@ -128,9 +128,16 @@ class ActivityStream(GongStream):
                 written.bookmark,
                 today,
             )
+        elif not plan.windows and settings.start_date > today:
+            self.logger.warning(
+                "%s: nothing to read, because start_date (%s) is after the company's current date (%s).",
+                self.name,
+                settings.start_date,
+                today,
+            )
         elif not plan.windows:
             self.logger.info(
-                "%s: nothing to read, because no %s from %s ends by %s.",
+                "%s: nothing to read, because no %s from %s on has ended by %s.",
                 self.name,
                 self.grain.value,
                 plan.start,

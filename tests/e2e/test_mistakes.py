@@ -328,6 +328,17 @@ def test_a_dotenv_file_is_read_only_where_the_environment_is(tmp_path: Path, mon
     assert min(row["period_start_date"] for row in both.rows) == "2025-03-10"
 
 
+@pytest.mark.parametrize(("start_date", "warnings"), [("2025-03-12", 0), ("2025-03-13", 1)])
+def test_a_start_date_in_the_future_gets_a_warning(start_date: str, warnings: int) -> None:
+    """It's likely a typo, and the run exits with 0 without reading anything."""
+    with gong() as sandbox:
+        ran = run(sandbox, start_date=start_date)
+
+    assert_ended_well(ran)
+    assert ran.requests == []
+    assert [f"start_date ({start_date}) is after" in warning for warning in ran.warnings] == [True] * warnings
+
+
 # Files
 
 
