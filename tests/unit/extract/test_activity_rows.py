@@ -109,7 +109,7 @@ def test_gongs_example_gives_its_row() -> None:
         )
     ]
     assert list(warnings) == ["instant"]
-    assert "2019-01-21T000:00:00-08:00" in warnings["instant"]
+    assert "Gong's toDate '2019-01-21T000:00:00-08:00' isn't a valid time" in warnings["instant"]
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_another_offset_than_the_zones_causes_one_warning() -> None:
     assert [row.period_start_date for row in rows] == ["2025-03-03", "2025-03-04", "2025-03-05"] * 2
     assert list(warnings) == ["offset"]
     assert "America/New_York" in warnings["offset"]
-    assert "2025-03-03T00:00:00-08:00" in warnings["offset"]
+    assert "Gong's fromDate '2025-03-03T00:00:00-08:00' has" in warnings["offset"]
     assert "company_timezone" in warnings["offset"]
 
 

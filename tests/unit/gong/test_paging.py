@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,6 +60,13 @@ def test_a_window_is_requested_in_gongs_terms() -> None:
             "createdToDateTime": "2024-02-28T12:30:00+05:30",
         },
     }
+
+
+@pytest.mark.parametrize(("days", "max_bytes"), [(1, 33_554_432), (90, 92_160_000)])
+def test_the_maximum_size_of_a_page_grows_with_its_window(days: int, max_bytes: int) -> None:
+    """It has room for a thousand users with a kilobyte for each period."""
+    window = Window(Grain.DAY, date(2025, 1, 1), date(2025, 1, 1) + timedelta(days=days))
+    assert window_request(settings_of(), window).max_bytes == max_bytes
 
 
 def test_users_are_requested_by_get_with_avatars() -> None:
@@ -185,7 +192,7 @@ def test_a_window_without_users_is_empty_and_causes_a_warning() -> None:
         assert len(found.requests) == 1
         assert list(found.warnings) == ["nothing found"]
         assert "No user activity found" in found.warnings["nothing found"]
-        assert "user_ids" not in found.warnings["nothing found"]
+        assert found.warnings["nothing found"].endswith(": 2025-03-03 to 2025-03-05 is taken as empty.")
 
 
 def test_the_warning_names_user_ids_if_they_are_set() -> None:

@@ -324,6 +324,14 @@ def test_an_unknown_field_can_hold_anything(value: bytes) -> None:
         assert unknown_fields_of(body) == {"new"}
 
 
+def test_deep_values_are_skipped_one_by_one() -> None:
+    """What lies between them is read."""
+    deep = b"[" * 1_000 + b"]" * 1_000
+    body = BODY.replace(b'"userId"', b'"new": ' + deep + b', "userId"')[:-1] + b', "newer": ' + deep + b"}"
+    assert decode(body) == decode(BODY)
+    assert unknown_fields_of(body) == {"new", "newer"}
+
+
 def test_unknown_fields_are_named_once_by_a_decoder() -> None:
     """Later pages are read as fast as if there were none."""
     decoder = activity_decoder()
@@ -344,6 +352,7 @@ def test_many_unknown_fields_are_counted_and_few_named() -> None:
     assert "[hidden]" in sentence
     assert "and 199,990 more" in sentence
     assert len(describe_unknown_fields({"x" * 1_000_000}, str)) < 250
+    assert describe_unknown_fields({"new"}, str) == "Gong returned 1 unknown field, which is ignored: 'new'."
 
 
 # Errors
