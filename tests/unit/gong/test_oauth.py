@@ -287,6 +287,15 @@ def test_the_token_endpoint_is_retried(path: Path, fault: str) -> None:
         assert read(path)["refresh_token"] == found.sandbox.tokens.refresh_token
 
 
+def test_request_timeout_applies_to_the_token_endpoint(path: Path) -> None:
+    """The message says that it was a refresh."""
+    with serving(path, "hang,on=token") as sandbox:
+        assert refusal(credentials_of(path, sandbox.url, request_timeout=0.05, max_retries=0)) == (
+            f"OAuth token refresh: {sandbox.url} didn't respond within 0.05 s; giving up after 1 attempt, as "
+            "max_retries is 0"
+        )
+
+
 def test_a_429_of_the_token_endpoint_does_not_count_as_a_retry(path: Path) -> None:
     """Its Retry-After is honored."""
     with asking_with(path, "status=429,retry_after=30,on=token,at=1-2", given={"max_retries": 0}) as found:

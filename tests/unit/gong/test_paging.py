@@ -192,7 +192,7 @@ def test_a_window_without_users_is_empty_and_causes_a_warning() -> None:
         assert len(found.requests) == 1
         assert list(found.warnings) == ["nothing found"]
         assert "No user activity found" in found.warnings["nothing found"]
-        assert found.warnings["nothing found"].endswith(": 2025-03-03 to 2025-03-05 is taken as empty.")
+        assert found.warnings["nothing found"].endswith("; treating 2025-03-03 to 2025-03-05 as empty.")
 
 
 def test_the_warning_names_user_ids_if_they_are_set() -> None:
