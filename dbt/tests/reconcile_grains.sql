@@ -30,7 +30,7 @@ with days as (
         {%- endfor %}
     from {{ grain }}_periods as periods
     inner join days
-        on days.period_start_date >= periods.period_start_date and days.period_end_date <= periods.period_end_date
+        on cast({{ dbt.date_trunc(grain, 'days.period_start_date') }} as date) = periods.period_start_date
     group by periods.period_start_date, days.user_id
 ),
 
