@@ -59,7 +59,7 @@ def figure(weeks: Iterable[Row]) -> Figure:
         title={
             "text": "<b>Gong activity by week</b> of an invented company (invented data)",
             "subtitle": {
-                "text": "Shaded: weeks with holidays. Within a week, weekends are quiet.",
+                "text": "Shaded: weeks with holidays.",
                 "font_color": QUIET,
             },
             "x": 0.02,

@@ -20,8 +20,9 @@ INK, GRAY, BLUE, LIGHT, ORANGE, RED = "#1f2937", "#6b7280", "#2563eb", "#dbeafe"
 CAPTION = (
     f"Example: weeks, periods_per_window {PERIODS_PER_WINDOW}, lookback_days {LOOKBACK_DAYS}, start_date {START_DATE},"
     f" runs on {TODAY} and {NEXT_TODAY}.\n"
-    "Each box is a window: one request and its additional pages. Windows and weeks start on Monday. After each\n"
-    "window, a STATE message moves the bookmark to its end. The open week is skipped unless include_open_period is set."
+    "Each box is a window: one request and its additional pages. Lines separate its weeks, which start on Monday.\n"
+    "After each window, a STATE message moves the bookmark to its end. The open week is skipped unless "
+    "include_open_period is set."
 )
 
 FIRST_MONDAY = Grain.WEEK.period_start(START_DATE)

@@ -74,7 +74,7 @@ def _output_failures() -> Iterator[None]:
         message = "The target closed the pipe early; see its own log."
         raise TapError(message) from None
     except OSError as error:
-        message = f"The operating system refused a read or write ({error})."
+        message = f"Reading or writing failed ({error})."
         raise TapError(message) from None
 
 

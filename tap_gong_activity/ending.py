@@ -69,7 +69,7 @@ def _status_of_failure(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         return _failed("Standard output was closed before everything was written.")
     if isinstance(error, OSError):
-        return _failed("The operating system refused a read or write (%s).", error.strerror or type(error).__name__)
+        return _failed("Reading or writing failed (%s).", error.strerror or type(error).__name__)
     sys.excepthook(type(error), error, error.__traceback__)
     return 1
 
