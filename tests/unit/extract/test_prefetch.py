@@ -103,14 +103,14 @@ class Script:
     def __call__(self, window: Window) -> Iterator[bytes]:
         cancellation = bound_cancellation() or Cancellation()
 
-        def is_wanted() -> bool:
+        def should_continue() -> bool:
             return not cancellation.is_cancelled
 
         index = self.windows.index(window)
         self.begun.append(index)
         for page in range(self._pages[index]):
-            self.before_request(index, page, is_wanted)
-            if not is_wanted():
+            self.before_request(index, page, should_continue)
+            if not should_continue():
                 raise CancelledError
             self.requests[index] += 1
             if self._broken.get(index) == page:
@@ -163,8 +163,8 @@ def test_any_schedule_yields_the_same_as_one_window_after_another(
         pauses.wait(0.0001 * chance.randrange(3))
 
     script.before_request = pause
-    given_out: list[bytes] = []
-    windows_given: list[Window] = []
+    yielded: list[bytes] = []
+    windows_yielded: list[Window] = []
 
     def run() -> str:
         iterator = iter(
@@ -179,10 +179,10 @@ def test_any_schedule_yields_the_same_as_one_window_after_another(
         )
         try:
             for window, window_pages in iterator:
-                windows_given.append(window)
+                windows_yielded.append(window)
                 for page in window_pages:
-                    given_out.append(bytes(page))
-                    if stop_after is not None and len(given_out) > stop_after:
+                    yielded.append(bytes(page))
+                    if stop_after is not None and len(yielded) > stop_after:
                         return "stopped"
         except BrokenError as error:
             return f"broken {error}"
@@ -197,11 +197,11 @@ def test_any_schedule_yields_the_same_as_one_window_after_another(
     everything = [page for index in range(min(first_broken + 1, len(pages))) for page in script.expected(index)]
     if outcome == "stopped":
         assert stop_after is not None
-        assert given_out == everything[: stop_after + 1]
+        assert yielded == everything[: stop_after + 1]
     else:
-        assert given_out == everything
+        assert yielded == everything
         assert outcome == (f"broken {first_broken}" if broken else "done")
-    assert windows_given == script.windows[: len(windows_given)]
+    assert windows_yielded == script.windows[: len(windows_yielded)]
     assert readers() == []
 
 
@@ -214,9 +214,9 @@ def test_windows_are_read_at_once() -> None:
         together.wait()
 
     script.before_request = meet
-    given_out: list[tuple[Window, list[bytes]]] = []
-    in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=4), given_out))
-    assert [window for window, _ in given_out] == script.windows
+    yielded: list[tuple[Window, list[bytes]]] = []
+    in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=4), yielded))
+    assert [window for window, _ in yielded] == script.windows
 
 
 @pytest.mark.parametrize("parallel", [1, 5])
@@ -245,26 +245,26 @@ def test_a_failure_waits_for_its_turn_and_stops_later_windows() -> None:
     """Windows before it are read to the end, and those after it send no further request."""
     script = Script([3, 2, 4, 2, 2], broken={1: 1})
     behind_has_begun, is_stopped = threading.Event(), threading.Event()
-    wanted_before: list[bool] = []
+    continued_before: list[bool] = []
 
-    def before_request(index: int, page: int, is_wanted: Callable[[], bool]) -> None:
+    def before_request(index: int, page: int, should_continue: Callable[[], bool]) -> None:
         if (index, page) == (0, 1):
             # The failure of the next window is known before this one goes on.
             assert is_stopped.wait(PATIENCE)
-            wanted_before.append(is_wanted())
+            continued_before.append(should_continue())
         if (index, page) == (1, 1):
             assert behind_has_begun.wait(PATIENCE)
         if (index, page) == (2, 1):
             behind_has_begun.set()
-            until(lambda: not is_wanted())
+            until(lambda: not should_continue())
             is_stopped.set()
 
     script.before_request = before_request
-    given_out: list[tuple[Window, list[bytes]]] = []
+    yielded: list[tuple[Window, list[bytes]]] = []
     with pytest.raises(BrokenError):
-        in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=3), given_out))
-    assert given_out == [(script.windows[0], script.expected(0)), (script.windows[1], script.expected(1))]
-    assert wanted_before == [True]
+        in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=3), yielded))
+    assert yielded == [(script.windows[0], script.expected(0)), (script.windows[1], script.expected(1))]
+    assert continued_before == [True]
     assert script.requests == {0: 3, 1: 2, 2: 1}
 
 
@@ -273,12 +273,12 @@ def test_the_first_of_two_failures_is_raised() -> None:
     script = Script([1, 1, 1], broken={0: 0, 2: 0})
     later_has_failed = threading.Event()
 
-    def before_request(index: int, _page: int, is_wanted: Callable[[], bool]) -> None:
+    def before_request(index: int, _page: int, should_continue: Callable[[], bool]) -> None:
         if index == 0:
             assert later_has_failed.wait(PATIENCE)
         elif index == 1:
             later_has_failed.set()
-            assert is_wanted()
+            assert should_continue()
 
     script.before_request = before_request
     with pytest.raises(BrokenError, match="0"):
@@ -291,7 +291,7 @@ def test_closing_early_stops_every_further_request() -> None:
     closed = threading.Event()
     waiting = threading.Semaphore(0)
 
-    def before_request(_index: int, page: int, _is_wanted: Callable[[], bool]) -> None:
+    def before_request(_index: int, page: int, _should_continue: Callable[[], bool]) -> None:
         if page == 1:
             waiting.release()
             assert closed.wait(PATIENCE)
@@ -318,7 +318,7 @@ def test_an_error_of_the_consumer_stops_every_further_request() -> None:
     script = Script([2] * 6)
     raised = threading.Event()
 
-    def before_request(_index: int, page: int, _is_wanted: Callable[[], bool]) -> None:
+    def before_request(_index: int, page: int, _should_continue: Callable[[], bool]) -> None:
         if page:
             raised.wait(PATIENCE)
 
@@ -351,7 +351,7 @@ def test_nothing_to_read_starts_no_thread() -> None:
 def test_fetching_waits_for_room_but_never_for_the_window_being_written() -> None:
     """With a target slower than Gong, the waiting pages stay within their bound, and every page is yielded."""
     script = Script([20] * 4, size=1_000)
-    given_out: list[tuple[Window, list[bytes]]] = []
+    yielded: list[tuple[Window, list[bytes]]] = []
     parallel, room = 3, 5_000
 
     def run() -> None:
@@ -360,11 +360,11 @@ def test_fetching_waits_for_room_but_never_for_the_window_being_written() -> Non
         )
         for window, pages in ahead:
             taken: list[bytes] = []
-            given_out.append((window, taken))
+            yielded.append((window, taken))
             while True:
                 before = sum(script.requests.values())
                 threading.Event().wait(0.005)
-                all_taken = sum(len(pages) for _, pages in given_out)
+                all_taken = sum(len(pages) for _, pages in yielded)
                 # One page more for each thread, which waits for room once it has it.
                 assert before - all_taken <= room // 1_000 + 2 * parallel
                 if (page := next(pages, None)) is None:
@@ -372,13 +372,13 @@ def test_fetching_waits_for_room_but_never_for_the_window_being_written() -> Non
                 taken.append(bytes(page))
 
     in_time(run)
-    assert [pages for _, pages in given_out] == [script.expected(index) for index in range(4)]
+    assert [pages for _, pages in yielded] == [script.expected(index) for index in range(4)]
 
 
 def test_pages_are_compressed_once_there_are_many_of_them() -> None:
     """A hundred of them fit where ten would without; each is yielded unchanged."""
     script = Script([100] * 2, size=100_000)
-    given_out: list[tuple[Window, list[bytes]]] = []
+    yielded: list[tuple[Window, list[bytes]]] = []
 
     def run() -> None:
         iterator = iter(
@@ -388,11 +388,11 @@ def test_pages_are_compressed_once_there_are_many_of_them() -> None:
         )
         window, pages = next(iterator)
         until(lambda: script.requests == {0: 100, 1: 100})
-        given_out.append((window, [bytes(page) for page in pages]))
-        take_all(iterator, given_out)
+        yielded.append((window, [bytes(page) for page in pages]))
+        take_all(iterator, yielded)
 
     in_time(run)
-    assert [pages for _, pages in given_out] == [script.expected(index) for index in range(2)]
+    assert [pages for _, pages in yielded] == [script.expected(index) for index in range(2)]
 
 
 def test_the_threads_do_not_keep_the_process_alive() -> None:
@@ -412,26 +412,26 @@ def test_the_threads_do_not_keep_the_process_alive() -> None:
     iterator.close()  # type: ignore[attr-defined]  # a generator
 
 
-@pytest.mark.parametrize(("given_threads", "error"), [(0, MemoryError()), (3, RuntimeError("can't start new thread"))])
+@pytest.mark.parametrize(("available", "error"), [(0, MemoryError()), (3, RuntimeError("can't start new thread"))])
 def test_fewer_threads_than_planned_read_everything(
-    monkeypatch: pytest.MonkeyPatch, given_threads: int, error: Exception
+    monkeypatch: pytest.MonkeyPatch, available: int, error: Exception
 ) -> None:
     """If none can be started, the main thread reads."""
     script = Script([2] * 8)
     start, started = threading.Thread.start, list[str]()
 
-    def start_if_given(thread: threading.Thread) -> None:
+    def start_if_available(thread: threading.Thread) -> None:
         if thread.name.startswith("read-ahead-"):
-            if len(started) == given_threads:
+            if len(started) == available:
                 raise error
             started.append(thread.name)
         start(thread)
 
-    monkeypatch.setattr(threading.Thread, "start", start_if_given)
-    given_out: list[tuple[Window, list[bytes]]] = []
-    in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=4), given_out))
-    assert [pages for _, pages in given_out] == [script.expected(index) for index in range(8)]
-    assert len(started) == given_threads
+    monkeypatch.setattr(threading.Thread, "start", start_if_available)
+    yielded: list[tuple[Window, list[bytes]]] = []
+    in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=4), yielded))
+    assert [pages for _, pages in yielded] == [script.expected(index) for index in range(8)]
+    assert len(started) == available
 
 
 def test_the_window_being_written_is_the_most_urgent_then_the_next_until_all_have_begun() -> None:
@@ -440,7 +440,7 @@ def test_the_window_being_written_is_the_most_urgent_then_the_next_until_all_hav
     seen: dict[tuple[int, int], int] = {}
     go_on = [threading.Event(), threading.Event()]
 
-    def before_request(index: int, page: int, _is_wanted: Callable[[], bool]) -> None:
+    def before_request(index: int, page: int, _should_continue: Callable[[], bool]) -> None:
         seen[index, page] = priority.get()()
         if page == 1:
             assert go_on[index // 3].wait(PATIENCE)

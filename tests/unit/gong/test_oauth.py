@@ -56,7 +56,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "tokens.json"
 
 
-def write(path: Path, sandbox: Sandbox | None = None, **content: Any) -> None:  # noqa: ANN401 (whatever it holds)
+def write(path: Path, sandbox: Sandbox | None = None, **content: Any) -> None:  # noqa: ANN401 - its members
     """Write a token file as a user would."""
     held: dict[str, Any] = {"client_id": "client", "client_secret": "hunter2", "refresh_token": "refresh-token"}
     if sandbox is not None:

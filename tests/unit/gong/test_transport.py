@@ -281,7 +281,7 @@ def bomb(size: int) -> bytes:
     [
         (HEAD + b"Content-Length: 1000000000\r\n\r\n", itertools.repeat(bytes(65_536))),
         (CHUNKED, itertools.repeat(chunk(bytes(65_536)))),
-        (GZIPPED, itertools.chain([chunk(bomb(50_000_000))], itertools.repeat(chunk(b"")))),
+        (GZIPPED + chunk(bomb(50_000_000)), itertools.repeat(chunk(b""))),
         (CHUNKED, itertools.repeat(b"1;" + b"x" * 60_000 + b"\r\na\r\n")),
         (CHUNKED + b"0\r\n", itertools.repeat(b"X-Trailer: " + b"x" * 60_000 + b"\r\n")),
         (DEFLATED + chunk(b"\x78\x9c"), itertools.repeat(chunk(EMPTY_DEFLATE_BLOCK * 5_000))),

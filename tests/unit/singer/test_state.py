@@ -24,7 +24,7 @@ from tap_gong_activity.sync import sync_streams
 NAMES = [stream.name for stream in GRAIN_STREAMS]
 
 
-def state_of(stream: str, **entry: Any) -> dict[str, Any]:  # noqa: ANN401 (whatever stands in the file)
+def state_of(stream: str, **entry: Any) -> dict[str, Any]:  # noqa: ANN401 - its members
     """Return a state with an entry for one stream."""
     return {"bookmarks": {stream: {"replication_key": "period_end_date", **entry}}}
 
