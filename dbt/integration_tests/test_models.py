@@ -30,8 +30,8 @@ from dbt_support.real_company import (
     Returned,
 )
 from gong_sandbox import Sandbox
-from support.company_rows import COUNTER_COLUMNS
-from support.tap_runs import settings_for
+from support.expected_rows import COUNTER_COLUMNS
+from support.loader_runs import settings_for
 from support.warehouses import Warehouse, duckdb_file, postgres
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from gong_sandbox import Clock as SandboxClock
 from singer_sdk.singerlib import Catalog
 from singer_sdk.testing import get_tap_test_class
-from support.played_runs import (
+from support.fake_time_runs import (
     STREAMS,
     assert_ended_well,
     bookmarks,

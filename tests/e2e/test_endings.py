@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from support.played_runs import gong, settings_for
+from support.fake_time_runs import gong, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import HandClock
-from support.played_runs import (
+from support.fake_time_runs import (
     NOON,
     STREAMS,
     TODAY,
@@ -34,7 +34,7 @@ from tap_gong_activity.base.clock import Clock
 
 if TYPE_CHECKING:
     from gong_sandbox import Sandbox
-    from support.played_runs import Row, Run, Span
+    from support.fake_time_runs import Row, Run, Span
 
 WINDOW = "2025-02-11 to 2025-02-21"
 """The second of four windows, each of three pages."""

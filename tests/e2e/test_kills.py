@@ -12,7 +12,7 @@ import pytest
 from gong_sandbox import Clock as SandboxClock
 from gong_sandbox import Fault, Mutation
 from gong_sandbox.effects import Effect
-from support.played_runs import (
+from support.fake_time_runs import (
     TODAY,
     Run,
     assert_ended_well,

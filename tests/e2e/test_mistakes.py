@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import Fault, HandClock, Status
-from support.played_runs import (
+from support.fake_time_runs import (
     NOON,
     STREAMS,
     PlayedClock,

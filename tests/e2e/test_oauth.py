@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import HandClock, Sandbox
-from support.played_runs import NOON, Run, assert_ended_well, assert_failed, company, gong, run, settings_for
+from support.fake_time_runs import NOON, Run, assert_ended_well, assert_failed, company, gong, run, settings_for
 
 if TYPE_CHECKING:
     from pathlib import Path

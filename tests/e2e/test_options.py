@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 from gong_sandbox import Fault, Mutation
-from support.played_runs import (
+from support.fake_time_runs import (
     COLUMNS,
     STREAMS,
     TODAY,

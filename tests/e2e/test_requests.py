@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from gong_sandbox import HandClock
-from support.played_runs import NOON, STREAMS, TODAY, Span, assert_ended_well, company, gong, rows_of, run, windows
+from support.fake_time_runs import NOON, STREAMS, TODAY, Span, assert_ended_well, company, gong, rows_of, run, windows
 
 FIRST_DAY = date(2023, 1, 1)
 

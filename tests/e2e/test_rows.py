@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import HandClock
-from support.played_runs import (
+from support.fake_time_runs import (
     COLUMNS,
     NOON,
     STREAMS,

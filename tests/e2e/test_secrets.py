@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from gong_sandbox import Fault, HandClock, Status
-from support.played_runs import NOON, Run, assert_failed, chance, company, gong, run, run_command, settings_for
+from support.fake_time_runs import NOON, Run, assert_failed, chance, company, gong, run, run_command, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import Clock as SandboxClock
-from support.played_runs import (
+from support.fake_time_runs import (
     STREAMS,
     TODAY,
     Keyed,

@@ -6,11 +6,11 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.played_runs import TODAY, assert_ended_well, assert_failed, catalog_of, company, gong, run
+from support.fake_time_runs import TODAY, assert_ended_well, assert_failed, catalog_of, company, gong, run
 
 if TYPE_CHECKING:
     from gong_sandbox import Sandbox
-    from support.played_runs import Run
+    from support.fake_time_runs import Run
 
 BOTH = ["activity_by_month", "users"]
 

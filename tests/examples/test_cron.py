@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gong_sandbox import Company, Sandbox
-from support.company_rows import company_rows
-from support.tap_runs import TAP, bookmarks, settings_for, surroundings
+from support.expected_rows import company_rows
+from support.loader_runs import TAP, bookmarks, settings_for, surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 from support.meltano_project import MeltanoProject
-from support.plugin_settings import ABOUT, CREDENTIALS, nested, setting
+from support.meltano_settings import ABOUT, CREDENTIALS, nested, setting
 
 from tap_gong_activity.streams import STREAMS
 

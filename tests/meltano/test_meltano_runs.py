@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from gong_sandbox import Company, Sandbox
-from support.company_rows import company_rows
+from support.expected_rows import company_rows
 from support.meltano_project import MeltanoProject
 from support.postgres_server import postgres_database
 

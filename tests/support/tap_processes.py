@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.played_runs import Run, file_arguments, settings_for
+from support.fake_time_runs import Run, file_arguments, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import psycopg
 
+from support.loader_runs import load
 from support.loaders import definition, install
 from support.postgres_server import postgres_database
-from support.tap_runs import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

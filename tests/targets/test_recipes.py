@@ -17,9 +17,9 @@ import psycopg
 import pytest
 from gong_sandbox import Company, Sandbox
 from psycopg.conninfo import make_conninfo
-from support.company_rows import COUNTER_COLUMNS, company_rows
+from support.expected_rows import COUNTER_COLUMNS, company_rows
+from support.loader_runs import TAP, select, settings_for, surroundings
 from support.postgres_server import postgres_database
-from support.tap_runs import TAP, select, settings_for, surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

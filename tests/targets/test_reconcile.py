@@ -10,7 +10,7 @@ import duckdb
 import psycopg
 import pytest
 from gong_sandbox import Company
-from support.company_rows import COUNTER_COLUMNS, company_rows
+from support.expected_rows import COUNTER_COLUMNS, company_rows
 from support.postgres_server import postgres_database
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import Company, Sandbox
-from support.company_rows import COUNTER_COLUMNS, company_rows
-from support.tap_runs import bookmarks, settings_for
+from support.expected_rows import COUNTER_COLUMNS, company_rows
+from support.loader_runs import bookmarks, settings_for
 from support.warehouses import Warehouse, duckdb_file, postgres
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.given_settings import CONFIG, refusal
-from support.properties import MANY, TEXTS
+from support.default_config import CONFIG, refusal
+from support.hypothesis_settings import MANY, TEXTS
 
 from tap_gong_activity.base.errors import SettingsError
 from tap_gong_activity.environment import PREFIX, load_dotenv_file, settings_in_environment, unknown_variables

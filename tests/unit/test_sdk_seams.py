@@ -17,11 +17,11 @@ from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
-from support.given_settings import CONFIG
-from support.played_runs import process_left_as_it_was
-from support.sandbox_asking import COMPANY, TODAY
+from support.default_config import CONFIG
+from support.fake_time_runs import process_left_as_it_was
+from support.sandbox_clients import COMPANY, TODAY
 from support.signal_state import no_signal_received
-from support.taps import tap_of
+from support.tap_instances import tap_of
 
 from tap_gong_activity.base.errors import SettingsError, TerminatedError
 from tap_gong_activity.cli import CommandLine

@@ -13,8 +13,8 @@ import pytest
 from gong_sandbox.rules import DATE_TIME
 from hypothesis import given
 from hypothesis import strategies as st
-from support.given_settings import CONFIG, KEY, refusal, settings_of
-from support.properties import JSON, MANY
+from support.default_config import CONFIG, KEY, refusal, settings_of
+from support.hypothesis_settings import JSON, MANY
 
 from tap_gong_activity.base.errors import SettingsError
 from tap_gong_activity.settings import PROPERTIES, Settings, read_settings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from support.company_rows import COUNTER_COLUMNS
+from support.expected_rows import COUNTER_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support.properties import MANY
+from support.hypothesis_settings import MANY
 
 from tap_gong_activity.base.redaction import MARK, redact
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from support import gong_example
-from support.properties import MANY, SOME
+from support import documented_response
+from support.hypothesis_settings import MANY, SOME
 
 from tap_gong_activity.base.errors import UnexpectedResponseError
 from tap_gong_activity.base.redaction import redact
@@ -40,7 +40,7 @@ class Warnings:
 
 
 def read(
-    *pages: object, window: Window = gong_example.WINDOW, zone: str | None = None
+    *pages: object, window: Window = documented_response.WINDOW, zone: str | None = None
 ) -> tuple[list[Row], dict[str, str]]:
     """Return the rows of a window's pages, and the warnings by kind."""
     warnings = Warnings()
@@ -50,7 +50,7 @@ def read(
 
 
 def try_to_read(
-    *pages: object, window: Window = gong_example.WINDOW, zone: str | None = None
+    *pages: object, window: Window = documented_response.WINDOW, zone: str | None = None
 ) -> tuple[list[Row], dict[str, str], str]:
     """Return the same, and the error if there was one."""
     try:
@@ -80,7 +80,7 @@ def in_utc(instant: datetime) -> str:
 
 def test_gongs_example_gives_its_row() -> None:
     """Its toDate is malformed: the date is read, and the instant isn't."""
-    rows, warnings = read(gong_example.example())
+    rows, warnings = read(documented_response.example())
     assert rows == [
         Row(
             user_id="234599484848423",
@@ -145,13 +145,13 @@ def test_columns_and_schema_name_the_same_in_the_same_order() -> None:
 
 def test_the_counters_are_gongs_in_snake_case_and_order() -> None:
     """They are a row's last fifteen columns."""
-    assert COLUMNS[-15:] == tuple(gong_example.COUNTERS.values())
+    assert COLUMNS[-15:] == tuple(documented_response.COUNTERS.values())
 
 
 @pytest.mark.parametrize("user_id", ["99999999999999999999", "007"])
 def test_a_user_id_is_a_string(user_id: str) -> None:
     """Twenty digits don't fit into a 64-bit integer, and leading zeros count."""
-    page = gong_example.example()
+    page = documented_response.example()
     page["usersAggregateActivity"][0]["userId"] = user_id
     (row,), _ = read(page)
     assert row.user_id == user_id
@@ -226,7 +226,7 @@ def test_the_first_day_of_the_calendar_keeps_its_date() -> None:
 @pytest.mark.parametrize("text", [None, ""])
 def test_a_missing_date_is_named(name: str, text: str | None) -> None:
     """No row goes out without its key."""
-    page = gong_example.example()
+    page = documented_response.example()
     page["usersAggregateActivity"][0]["userAggregateActivity"][0][name] = text
     with pytest.raises(UnexpectedResponseError, match=f"without {name}"):
         read(page)
@@ -236,7 +236,7 @@ def test_a_missing_date_is_named(name: str, text: str | None) -> None:
 @pytest.mark.parametrize("text", ["2019-02-30T00:00:00Z", "20190120", "2019-1-20", "\n" * 10])
 def test_an_invalid_date_is_named(name: str, text: str) -> None:
     """Only the first ten characters are read."""
-    page = gong_example.example()
+    page = documented_response.example()
     page["usersAggregateActivity"][0]["userAggregateActivity"][0][name] = text
     with pytest.raises(UnexpectedResponseError, match=f"{name} isn't a date") as caught:
         read(page)
@@ -246,7 +246,7 @@ def test_an_invalid_date_is_named(name: str, text: str) -> None:
 @pytest.mark.parametrize("user_id", [None, ""])
 def test_a_user_without_an_id_ends_the_run(user_id: str | None) -> None:
     """Its rows would have no key."""
-    page = gong_example.example()
+    page = documented_response.example()
     page["usersAggregateActivity"][0]["userId"] = user_id
     with pytest.raises(UnexpectedResponseError, match="userId"):
         read(page)
@@ -254,7 +254,7 @@ def test_a_user_without_an_id_ends_the_run(user_id: str | None) -> None:
 
 def test_unknown_fields_cause_one_warning_and_are_left_out() -> None:
     """The warning repeats no email address in a name."""
-    page = gong_example.example()
+    page = documented_response.example()
     user = page["usersAggregateActivity"][0]
     expected, _ = read(page)
     user["userAggregateActivity"][0]["callsTranslated"] = 3
@@ -423,7 +423,7 @@ def members(draw: st.DrawFn, name: str, values: list[Any], chance: int = 6) -> l
 def items(draw: st.DrawFn) -> list[tuple[str, Any]]:
     """Draw one period of a user."""
     found = []
-    for name in gong_example.COUNTERS:
+    for name in documented_response.COUNTERS:
         found += draw(members(name, [draw(st.sampled_from(INTEGERS)), *INTEGERS], 60))
     found += draw(members("fromDate", ["2019-01-20T00:00:00-08:00", None, "2019-01-19T00:00:00-08:00"], 25))
     found += draw(members("toDate", ["2019-01-21T00:00:00-08:00", None, "2019-01-21T000:00:00-08:00"], 25))
@@ -467,7 +467,7 @@ def wrong_fields(user: dict[str, Any]) -> set[str]:
             wrong.add("userAggregateActivity")
             continue
         item = dict(period)
-        wrong |= {name for name in gong_example.COUNTERS if type(item.get(name)) not in {int, type(None)}}
+        wrong |= {name for name in documented_response.COUNTERS if type(item.get(name)) not in {int, type(None)}}
         wrong |= {name for name in ("fromDate", "toDate") if not str(item.get(name) or "").startswith("2019-01-2")}
         wrong |= set() if user.get("userId") else {"userId"}
     return wrong
@@ -486,7 +486,7 @@ def test_any_response_has_its_rows_or_an_error_that_names_the_field(listed: list
         return
     assert not wrong
     expected = [
-        (user["userId"], user.get("userEmailAddress"), *(dict(item).get(name) for name in gong_example.COUNTERS))
+        (user["userId"], user.get("userEmailAddress"), *(dict(item).get(name) for name in documented_response.COUNTERS))
         for user in found
         for item in user.get("userAggregateActivity") or []
     ]

@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.calendars import ONE_DAY, period_of
-from support.properties import SOME
+from support.hypothesis_settings import SOME
+from support.reference_calendar import ONE_DAY, period_of
 
 from tap_gong_activity.extract.periods import Grain
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.calendars import is_boundary
-from support.properties import MANY, SOME
+from support.hypothesis_settings import MANY, SOME
+from support.reference_calendar import is_boundary
 
 from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.extract.plan import Plan, Written, first_day, plan_windows

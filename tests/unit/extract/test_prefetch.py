@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.properties import SOME
+from support.hypothesis_settings import SOME
 
 from tap_gong_activity.base.cancellation import Cancellation, CancelledError, bound_cancellation
 from tap_gong_activity.extract.periods import Grain

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.calendars import ONE_DAY, is_boundary, period_of
-from support.properties import MANY, SOME
+from support.hypothesis_settings import MANY, SOME
+from support.reference_calendar import ONE_DAY, is_boundary, period_of
 
 from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.extract.windows import Window, company_today, cut_into_windows, newest_period

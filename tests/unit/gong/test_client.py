@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gong_sandbox import Fault, Mutation, Status
-from support.given_settings import ACCESS_KEY, ACCESS_KEY_SECRET
+from support.default_config import ACCESS_KEY, ACCESS_KEY_SECRET
 from support.raw_server import answering
-from support.sandbox_asking import LARGEST_ANSWER, asking
+from support.sandbox_clients import LARGEST_ANSWER, asking
 
 from tap_gong_activity.base.cancellation import Cancellation, CancelledError
 from tap_gong_activity.base.errors import GongError, MissingScopeError, UnexpectedResponseError

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 import requests
 from gong_sandbox import Fault, Mutation, Sandbox
+from support.default_config import settings_of
 from support.fake_clock import FakeClock
-from support.given_settings import settings_of
 from support.raw_server import answering
-from support.sandbox_asking import COMPANY, TODAY, asking, retries_of
+from support.sandbox_clients import COMPANY, TODAY, asking, retries_of
 
 from tap_gong_activity.base.cancellation import CancelledError
 from tap_gong_activity.base.errors import GongError, TapError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from support.sandbox_asking import Asking
+    from support.sandbox_clients import Asking
 
     from tap_gong_activity.gong.retries import Retries
     from tap_gong_activity.settings import Settings

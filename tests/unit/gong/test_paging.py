@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.given_settings import settings_of
+from support.default_config import settings_of
 from support.raw_server import answering
-from support.sandbox_asking import COMPANY, WINDOW, asking
+from support.sandbox_clients import COMPANY, WINDOW, asking
 
 from tap_gong_activity.base.cancellation import Cancellation, CancelledError
 from tap_gong_activity.base.errors import GongError
@@ -22,7 +22,7 @@ from tap_gong_activity.streams.activity import window_request
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from support.sandbox_asking import Asking
+    from support.sandbox_clients import Asking
 
 USERS = [found.user.user_id for found in COMPANY.activity("DAY", WINDOW.start, WINDOW.end)]
 PAGE_SIZE = 4

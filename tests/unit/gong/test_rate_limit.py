@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_clock import FakeClock, SharedClock
-from support.properties import FEW
+from support.hypothesis_settings import FEW
 
 from tap_gong_activity.base.cancellation import Cancellation, CancelledError
 from tap_gong_activity.base.clock import Clock

@@ -10,15 +10,15 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import gong_example
-from support.properties import FEW
+from support import documented_response
+from support.hypothesis_settings import FEW
 
 from tap_gong_activity.base.errors import UnexpectedResponseError
 from tap_gong_activity.gong.endpoints import AGGREGATE_BY_PERIOD
 from tap_gong_activity.gong.models import PeriodActivity, activity_decoder, describe_unknown_fields
 from tap_gong_activity.gong.responses import FailedResponseError, Page, decode_envelope, read_page
 
-BODY = gong_example.TEXT.strip().encode()
+BODY = documented_response.TEXT.strip().encode()
 TEXTS = ("userId", "userEmailAddress", "fromDate", "toDate")
 NESTED = (1_000, 100_000)
 """Levels, around and far beyond what a JSON parser takes."""
@@ -54,7 +54,7 @@ def test_a_page_has_its_cursor_total_and_users() -> None:
     """They're those of Gong's example, and its body is unchanged."""
     page = page_of(BODY)
     assert page.body is BODY or page.body == BODY
-    assert (page.cursor, page.total, page.user_ids) == (gong_example.CURSOR, 263, ["234599484848423"])
+    assert (page.cursor, page.total, page.user_ids) == (documented_response.CURSOR, 263, ["234599484848423"])
     assert not page.has_replacements
 
 
@@ -209,7 +209,7 @@ def test_lone_surrogates_are_replaced(text: bytes, becomes: str) -> None:
     """They can be escaped or raw, and in any field; nothing else of the page changes."""
     page = page_of(BODY.replace(b"test@test.com", text))
     assert page.has_replacements
-    expected = gong_example.example()
+    expected = documented_response.example()
     expected["usersAggregateActivity"][0]["userEmailAddress"] = becomes
     assert decode(bytes(page.body)) == decode(expected)
     assert page_of(BODY[:-1] + b', "new": "' + text + b'"}').has_replacements
@@ -236,20 +236,20 @@ def test_a_lone_surrogate_in_a_users_id_ends_the_run(text: bytes) -> None:
 
 def test_gongs_example_is_decoded_value_for_value() -> None:
     """It has no unknown field."""
-    assert decode(BODY) == gong_example.example()["usersAggregateActivity"]
+    assert decode(BODY) == documented_response.example()["usersAggregateActivity"]
     assert not unknown_fields_of(BODY)
 
 
 def test_the_counters_come_in_gongs_order_before_the_dates() -> None:
     """Rows take an item's values by position."""
-    assert PeriodActivity.__struct_encode_fields__ == (*gong_example.COUNTERS, "fromDate", "toDate")
-    assert PeriodActivity.__struct_fields__ == (*gong_example.COUNTERS.values(), "from_date", "to_date")
+    assert PeriodActivity.__struct_encode_fields__ == (*documented_response.COUNTERS, "fromDate", "toDate")
+    assert PeriodActivity.__struct_fields__ == (*documented_response.COUNTERS.values(), "from_date", "to_date")
 
 
 @pytest.mark.parametrize(
     ("fields", "values"),
     [
-        (gong_example.COUNTERS, ["3", 3.5, 3.0, True, {}, [3]]),
+        (documented_response.COUNTERS, ["3", 3.5, 3.0, True, {}, [3]]),
         (TEXTS, [3, 12345678901234567890, False, [], {}]),
         (["usersAggregateActivity", "userAggregateActivity"], [3, "text", {}, [3], [[]], [None]]),
     ],
@@ -262,7 +262,7 @@ def test_a_field_of_another_type_is_named_without_its_value(
     """No counter is rounded, and no ID is a number."""
     for field in fields:
         for value in values:
-            response = gong_example.example()
+            response = documented_response.example()
             objects_of(response)[field].update({**beside, field: value})
             with pytest.raises(UnexpectedResponseError, match=field) as caught:
                 decode(response)
@@ -271,8 +271,8 @@ def test_a_field_of_another_type_is_named_without_its_value(
 
 def test_any_field_can_be_null_or_missing() -> None:
     """Gong requires none, so both mean the same."""
-    for field in objects_of(gong_example.example()):
-        nulled, dropped = gong_example.example(), gong_example.example()
+    for field in objects_of(documented_response.example()):
+        nulled, dropped = documented_response.example(), documented_response.example()
         objects_of(nulled)[field][field] = None
         del objects_of(dropped)[field][field]
         assert decode(nulled) == decode(dropped)
@@ -286,7 +286,7 @@ def test_any_field_can_be_null_or_missing() -> None:
 )
 def test_an_unknown_field_is_left_out_and_named(beside: str, name: str, value: object) -> None:
     """It can be in any object; the rest is read as if it weren't there."""
-    response = gong_example.example()
+    response = documented_response.example()
     objects_of(response)[beside][f"new {name}"] = value
     body = bytes(page_of(json.dumps(response).encode()).body)
     assert decode(body) == decode(BODY)

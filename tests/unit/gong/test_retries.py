@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
+from support.default_config import settings_of
 from support.fake_clock import FakeClock
-from support.given_settings import settings_of
-from support.properties import FEW
-from support.sandbox_asking import retries_of
+from support.hypothesis_settings import FEW
+from support.sandbox_clients import retries_of
 
 from tap_gong_activity.base.cancellation import CancelledError
 from tap_gong_activity.base.errors import GongError

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 from singer_sdk.helpers._batch import BatchConfig
-from support import gong_example
+from support import documented_response
 
 from tap_gong_activity.base.errors import SettingsError, StreamMapError
 from tap_gong_activity.extract.activity_rows import Row, RowReader
@@ -31,7 +31,7 @@ def files_in(folder: Path, *, encoding: str = "jsonl", **more: Any) -> BatchFile
 def rows_of(count: int) -> list[Row]:
     """So many rows, with what JSON has to escape."""
     reader = RowReader(None, warn=lambda *_: None, redact=str)
-    ((row, *_),) = reader.rows(gong_example.WINDOW, iter([gong_example.TEXT.encode()]))
+    ((row, *_),) = reader.rows(documented_response.WINDOW, iter([documented_response.TEXT.encode()]))
     odd = msgspec.structs.replace(
         row, user_email_address='zoë "o" \u2028 😀', calls_as_host=10**30, calls_attended=None
     )

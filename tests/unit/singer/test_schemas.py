@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.taps import tap_of
+from support.tap_instances import tap_of
 
 from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.singer.schemas import portable

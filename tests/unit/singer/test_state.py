@@ -11,9 +11,9 @@ import pytest
 from gong_sandbox import Sandbox
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.properties import FEW, JSON, MANY, TEXTS
-from support.sandbox_asking import COMPANY, TODAY
-from support.taps import tap_of
+from support.hypothesis_settings import FEW, JSON, MANY, TEXTS
+from support.sandbox_clients import COMPANY, TODAY
+from support.tap_instances import tap_of
 
 from tap_gong_activity.base.errors import StateError
 from tap_gong_activity.extract.plan import Written

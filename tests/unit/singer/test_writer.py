@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
 from singer_sdk.singerlib.encoding.simple import SimpleSingerWriter
-from support import gong_example
-from support.properties import FEW
+from support import documented_response
+from support.hypothesis_settings import FEW
 from support.signal_state import no_signal_received
 
 from tap_gong_activity.base import signals
@@ -67,7 +67,7 @@ def piped(most: int = 10**9) -> Iterator[Pipe]:
 def rows_of(number: int) -> list[Row]:
     """So many rows like that of Gong's example."""
     reader = RowReader(None, warn=lambda *_: None, redact=str)
-    (rows,) = reader.rows(gong_example.WINDOW, iter([gong_example.TEXT.encode()]))
+    (rows,) = reader.rows(documented_response.WINDOW, iter([documented_response.TEXT.encode()]))
     return [msgspec.structs.replace(rows[0], user_id=str(count)) for count in range(number)]
 
 

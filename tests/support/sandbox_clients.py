@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from gong_sandbox import Company, Fault, Sandbox
 
+from support.default_config import ACCESS_KEY, ACCESS_KEY_SECRET, settings_of
 from support.fake_clock import FakeClock
-from support.given_settings import ACCESS_KEY, ACCESS_KEY_SECRET, settings_of
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.base.stats import Tally
 from tap_gong_activity.extract.periods import Grain

@@ -6,8 +6,8 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from support.default_config import CONFIG
 from support.fake_clock import FakeClock
-from support.given_settings import CONFIG
 from tap_gong_activity.tap import TapGongActivity
 
 if TYPE_CHECKING:
