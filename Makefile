@@ -12,7 +12,7 @@ help: ## Show this list
 install: .venv/.installed ## Create .venv with the locked requirements and this checkout
 
 test: lint types ## Run lint, types and all tests, with their coverage
-	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal --cov
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov
 
 lint: install ## Lint code, import layers, workflows, meltano.yml and the Dockerfile
 	$(BIN)/python -m ruff check

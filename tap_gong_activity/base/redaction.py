@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -74,11 +75,11 @@ def _places(text: str, secrets: Iterable[str]) -> Iterator[tuple[int, int]]:
             start = text.find(form, start + 1)
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """Yield the forms in which a secret may appear: plain, encoded for a URL, or escaped in JSON or by `repr`."""
+@lru_cache(64)
+def _forms(secret: str) -> frozenset[str]:
+    """Return the forms in which a secret may appear: plain, encoded for a URL, or escaped in JSON or by `repr`."""
     # JSON can hold a lone surrogate, which UTF-8 can't.
-    for form in (secret, *(encode(secret, safe, errors="surrogatepass") for encode, safe in _URL_ENCODINGS)):
-        for written in (form, re.sub("%..", lambda code: code[0].lower(), form)):
-            for escaped in (written, json.dumps(written)[1:-1], repr(written)[1:-1]):
-                if line := _one_line(escaped):
-                    yield line
+    forms = {secret, *(encode(secret, safe, errors="surrogatepass") for encode, safe in _URL_ENCODINGS)}
+    forms |= {re.sub("%..", lambda code: code[0].lower(), form) for form in forms}
+    escaped = {written for form in forms for written in (form, json.dumps(form)[1:-1], repr(form)[1:-1])}
+    return frozenset(filter(None, map(_one_line, escaped)))

@@ -158,7 +158,7 @@ def _is_record_of(stream: str, message: dict[str, Any]) -> bool:
 
 def test_a_row_carries_exactly_the_columns_and_each_key_once() -> None:
     """In the contract's order, over several windows and pages, in each stream."""
-    with one_by_one(page_size=3) as sandbox:
+    with one_by_one(company=company(6), page_size=3) as sandbox:
         ran = run(sandbox, streams=[*STREAMS], max_parallel_windows=1, periods_per_window=5, start_date="2024-01-01")
     assert_ended_well(ran)
     assert {tuple(row) for row in ran.rows} == {COLUMNS}
