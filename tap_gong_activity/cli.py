@@ -159,7 +159,7 @@ def _read(kind: str, path: str, parse_float: Callable[[str], Any] = float) -> di
     try:
         return read_json_object(path, parse_float)
     except ValueError as error:
-        message = f"The {kind} file {path} can't be read as JSON: {str(error).rstrip('.')}."
+        message = f"The {kind} file {path} can't be read: {str(error).rstrip('.')}."
         raise TapError(message) from None
 
 
