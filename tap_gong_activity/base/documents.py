@@ -60,6 +60,9 @@ def parse_json(text: str | bytes, parse_float: Callable[[str], Any] = float) -> 
         content = json.loads(text, parse_float=parse_float)
     except RecursionError:
         raise ValueError(message) from None
+    except ValueError as error:
+        message = f"it isn't valid JSON ({error})"
+        raise ValueError(message) from None
     except ArithmeticError:
         message = "it contains a number out of range"
         raise ValueError(message) from None
