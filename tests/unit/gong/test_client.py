@@ -150,6 +150,17 @@ def test_the_longest_timeout_works() -> None:
         assert found.ask().body
 
 
+@pytest.mark.parametrize(
+    ("fault", "status"), [("cut", 200), ("html", 200), ("huge=2000000", 200), ("status=503", 503), ("close", None)]
+)
+def test_an_error_has_the_status_of_the_last_response(fault: str, status: int | None) -> None:
+    """It has none if there was no response."""
+    with asking(fault, given={"max_retries": 0}) as found:
+        with pytest.raises(GongError) as caught:
+            found.ask()
+        assert caught.value.status == status
+
+
 # Responses that end the run
 
 

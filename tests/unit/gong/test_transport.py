@@ -281,12 +281,13 @@ def bomb(size: int) -> bytes:
     [
         (HEAD + b"Content-Length: 1000000000\r\n\r\n", itertools.repeat(bytes(65_536))),
         (CHUNKED, itertools.repeat(chunk(bytes(65_536)))),
+        (CHUNKED + chunk(bytes(MAX_BYTES)), itertools.repeat(chunk(b"x"))),
         (GZIPPED + chunk(bomb(50_000_000)), itertools.repeat(chunk(b""))),
         (CHUNKED, itertools.repeat(b"1;" + b"x" * 60_000 + b"\r\na\r\n")),
         (CHUNKED + b"0\r\n", itertools.repeat(b"X-Trailer: " + b"x" * 60_000 + b"\r\n")),
         (DEFLATED + chunk(b"\x78\x9c"), itertools.repeat(chunk(EMPTY_DEFLATE_BLOCK * 5_000))),
     ],
-    ids=["length", "chunks", "gzip", "chunk extensions", "trailers", "deflate blocks"],
+    ids=["length", "chunks", "one byte more", "gzip", "chunk extensions", "trailers", "deflate blocks"],
 )
 def test_a_response_that_is_too_large_is_not_read_to_its_end(start: bytes, drops: Iterator[bytes]) -> None:
     """It can be too large before or after decompression."""
