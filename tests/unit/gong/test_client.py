@@ -417,6 +417,8 @@ def test_no_message_repeats_a_secret_or_an_address(monkeypatch: pytest.MonkeyPat
                 assert secret not in messages
             assert "\n" not in found.failure()
             assert found.client.redact(echo) == "[hidden] [hidden] [hidden] [hidden]"
+    with answering("400 Oops", b"", x_traceid=f"id-{ENCODED_KEY}") as url, asking(given={"api_url": url}) as found:
+        assert found.failure() == "Gong returned 400 Bad Request (x-traceid id-[hidden])"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 import requests
 from gong_sandbox import Fault, Mutation, Sandbox
+from support import raw_server
 from support.default_config import settings_of
 from support.fake_clock import FakeClock
 from support.raw_server import answering
@@ -285,6 +286,20 @@ def test_the_token_endpoint_is_retried(path: Path, fault: str) -> None:
         assert len(found.clock.waits) == 2
         assert all("The OAuth token endpoint" in line for line in found.log)
         assert read(path)["refresh_token"] == found.sandbox.tokens.refresh_token
+
+
+def test_the_token_endpoint_gets_the_user_agent(path: Path) -> None:
+    """It's the same as for the API."""
+    write(path)
+    received: list[bytes] = []
+
+    def respond(connection: socket.socket, _over: threading.Event) -> None:
+        received.append(connection.recv(65_536))
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    with raw_server.serving(respond) as url:
+        refusal(credentials_of(path, url, user_agent="an-agent/1"))
+    assert b"\r\nUser-Agent: an-agent/1\r\n" in received[0]
 
 
 def test_request_timeout_applies_to_the_token_endpoint(path: Path) -> None:

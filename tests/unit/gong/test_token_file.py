@@ -57,6 +57,33 @@ def test_a_successor_that_cannot_be_stored_needs_a_new_authorization(
     )
 
 
+def test_a_file_that_cannot_be_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network file systems have no locks."""
+    path = tmp_path / "tokens.json"
+    path.write_text("{}")
+
+    def fail(*_: object) -> NoReturn:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with (
+        pytest.raises(TapError, match=rf"{path} can't be locked \(No locks available\)"),
+        locked_token_file(path, FakeClock(), lambda _: None),
+    ):
+        pass
+
+
+def test_a_pipe_is_not_a_token_file(tmp_path: Path) -> None:
+    """Its content would be gone once it's read."""
+    path = tmp_path / "tokens.json"
+    os.mkfifo(path, 0o600)
+    with (
+        locked_token_file(path, FakeClock(), lambda _: None) as file,
+        pytest.raises(TapError, match=f"^The OAuth token file {path} isn't a regular file.$"),
+    ):
+        file.read()
+
+
 def test_the_room_and_the_successor_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They're on the disk before the caller continues, so that they survive a power cut."""
     path = tmp_path / "tokens.json"

@@ -540,3 +540,4 @@ def test_plain_http_is_safe_for_loopback_only(url: str, expected: bool) -> None:
 def test_an_origin_contains_nothing_private() -> None:
     """A URL can contain a password or a token."""
     assert origin("https://somebody:hunter2@gong.test:8443/path?refresh_token=abc") == "https://gong.test:8443"
+    assert origin("hunter2") == origin(None) == ""
