@@ -103,12 +103,15 @@ VARIABLES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def building(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Built]]]:
-    """Build everything, two at a time: dbt and the loaders take their time to start."""
+def building(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Built]]]:
+    """Build what the selected tests need, two at a time: dbt and the loaders take their time to start."""
+    selected = [name for name in WAREHOUSES if any(f"[{name}]" in item.name for item in request.session.items)]
     with ExitStack() as resources, ThreadPoolExecutor(2) as pool:
         yield {
             name: pool.submit(load_and_build, name, tmp_path_factory.mktemp("warehouse"), resources)
-            for name in WAREHOUSES
+            for name in selected
         }
 
 

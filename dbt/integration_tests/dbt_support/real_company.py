@@ -22,6 +22,7 @@ LOOP, BELOW_LOOP, OWN_MANAGER, LOST_MANAGER = (30, 31), 32, 33, 34
 MAYBE_ACTIVE, NAMELESS, NAMELESS_WITHOUT_EMAIL, LEAVER = 28, 36, 39, 37
 NEVER_LISTED, DELETED = (40, 42), 38
 FEEDBACK_WITHDRAWN = 43
+STOPPED, STOPPED_ON = (LEAVER, NEVER_LISTED[1]), date(2025, 3, 31)
 LATE_DAYS = 20
 """More than the lookback, so that days and months disagree."""
 
@@ -50,17 +51,9 @@ class RealCompany(Company):
         ]
 
     def activity(self, *period: Any, as_of: date | None = None, **filters: Any) -> list[UserActivity]:  # noqa: ANN401 - Company's
-        """Return what Gong knows; by the second night, somebody's feedback has been withdrawn."""
+        """Return what Gong knows; by the second night, feedback has been withdrawn and two people have stopped."""
         found = super().activity(*period, as_of=as_of, **filters)
-        if as_of != NIGHTS[1]:
-            return found
-        gave = COUNTERS.index("callsGaveFeedback")
-        return [
-            activity._replace(counters=[(*known[:gave], 0, *known[gave + 1 :]) for known in activity.counters])
-            if activity.user.number == FEEDBACK_WITHDRAWN
-            else activity
-            for activity in found
-        ]
+        return [changed_by_the_second_night(activity) for activity in found] if as_of == NIGHTS[1] else found
 
     def _changes(self, day: date) -> dict[int, dict[str, Any]]:
         upward = CHAIN if day == NIGHTS[0] else CHAIN[::-1]
@@ -84,6 +77,20 @@ class RealCompany(Company):
             LOST_MANAGER: {"manager_id": "77"},
             LEAVER: {"is_active": False},
         }
+
+
+def changed_by_the_second_night(activity: UserActivity) -> UserActivity:
+    """Return somebody's activity without what was withdrawn, and zeros after they stopped."""
+    gave = COUNTERS.index("callsGaveFeedback")
+    changed = []
+    for period, known in zip(activity.periods, activity.counters, strict=True):
+        counters = known
+        if activity.user.number == FEEDBACK_WITHDRAWN:
+            counters = (*known[:gave], 0, *known[gave + 1 :])
+        if activity.user.number in STOPPED and period.from_date >= STOPPED_ON:
+            counters = (0,) * len(COUNTERS)
+        changed.append(counters)
+    return activity._replace(counters=changed)
 
 
 @dataclass(frozen=True)
