@@ -33,7 +33,7 @@ def test_project_fits_meltanos_own_schema() -> None:
 
 
 def test_project_has_the_taps_settings() -> None:
-    """Every setting stands in the project in the tap's order, with the tap's words, and the secret ones marked."""
+    """The project lists every setting in the tap's order, with the tap's descriptions, and marks secrets."""
     assert TAP["settings"] == [setting(name, schema) for name, schema in SETTINGS.items()]
     assert {entry["name"] for entry in TAP["settings"] if entry.get("sensitive")} == {
         "access_key",
@@ -51,7 +51,7 @@ def test_definition_has_the_taps_capabilities(definition: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("definition", [TAP, HUB], ids=["project", "hub"])
-def test_definition_asks_for_one_credential(definition: dict[str, Any]) -> None:
+def test_definition_requires_one_credential(definition: dict[str, Any]) -> None:
     """A complete configuration has the required settings and one of the three kinds of credentials."""
     assert definition["settings_group_validation"] == [
         sorted([*credential, *ABOUT["settings"]["required"]]) for credential in CREDENTIALS
@@ -72,7 +72,7 @@ def test_definition_selects_what_the_tap_selects(definition: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("plugin", [TAP, *LOADERS], ids=lambda plugin: plugin["name"])
 def test_plugin_needs_no_hub(plugin: dict[str, Any]) -> None:
-    """What Meltano would ask the Hub for stands in the project."""
+    """The project defines what Meltano would otherwise request from the Hub."""
     assert {"namespace", "pip_url", "executable", "settings"} <= plugin.keys()
 
 
@@ -119,7 +119,7 @@ def test_job_for_marts_loads_what_the_dbt_package_reads() -> None:
     ]
 
 
-def test_project_asks_for_no_account() -> None:
+def test_project_needs_no_account() -> None:
     """Neither usage statistics nor the Hub take part, and Meltano's version is one that was tried."""
     assert PROJECT["send_anonymous_usage_stats"] is False
     assert PROJECT["requires_meltano"] == ">=4.4,<5"

@@ -39,8 +39,8 @@ SECOND_REQUESTS: list[Request] = [
 
 
 @pytest.fixture(scope="module")
-def outside() -> Iterator[socket.socket]:
-    """Stand in for Meltano's Hub and for whoever gathers its statistics: a port on which nobody answers."""
+def hub() -> Iterator[socket.socket]:
+    """A port that accepts no connection, for Meltano's Hub and its statistics."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)
         yield listener
@@ -54,14 +54,12 @@ def database() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory, outside: socket.socket, database: dict[str, Any]
-) -> MeltanoProject:
+def project(tmp_path_factory: pytest.TempPathFactory, hub: socket.socket, database: dict[str, Any]) -> MeltanoProject:
     """The project, its plugins installed."""
-    elsewhere = f"http://127.0.0.1:{outside.getsockname()[1]}"
+    hub_url = f"http://127.0.0.1:{hub.getsockname()[1]}"
     environment = {
-        "MELTANO_HUB_URL": elsewhere,
-        "MELTANO_SNOWPLOW_COLLECTOR_ENDPOINTS": json.dumps([elsewhere]),
+        "MELTANO_HUB_URL": hub_url,
+        "MELTANO_SNOWPLOW_COLLECTOR_ENDPOINTS": json.dumps([hub_url]),
         "TAP_GONG_ACTIVITY_START_DATE": str(START),
         "TAP_GONG_ACTIVITY_REQUESTS_PER_SECOND": "1000",
         **{
@@ -203,13 +201,13 @@ def test_postgres_has_each_row_once(database: dict[str, Any]) -> None:
     assert {(at.hour, at.tzinfo) for _, _, at in found} == {(8, None), (7, None)}, "midnight in Los Angeles"
 
 
-def complaints(ended: subprocess.CompletedProcess[str]) -> list[str]:
-    """Give the lines in which somebody complains."""
+def error_lines(ended: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the lines with an error or the start of a traceback."""
     return [line for line in ended.stdout.splitlines() if "[error" in line or "Traceback" in line]
 
 
-def test_failing_key_ends_the_run(project: MeltanoProject) -> None:
-    """A key that Gong refuses gives exit status 1 and one sentence that says what to do."""
+def test_invalid_key_fails_the_run(project: MeltanoProject) -> None:
+    """A key that Gong rejects makes Meltano exit with 1, after one error that says what to do."""
     with Sandbox(company=COMPANY, access_key_secret="another") as sandbox:
         ended = project.meltano(
             "run",
@@ -217,11 +215,11 @@ def test_failing_key_ends_the_run(project: MeltanoProject) -> None:
             "target-jsonl",
             environment={**sandbox.environment, "TAP_GONG_ACTIVITY_ACCESS_KEY_SECRET": "mistyped"},
         )
-    sentence, *meltanos_own = complaints(ended)
+    error, *meltanos_own = error_lines(ended)
 
     assert ended.returncode == 1
-    assert "401" in sentence
-    assert "check the access key" in sentence
+    assert "401" in error
+    assert "check the access key" in error
     assert not [line for line in meltanos_own if " meltano " not in line]
     assert "mistyped" not in ended.stdout
 
@@ -233,11 +231,11 @@ def test_connection_test(project: MeltanoProject) -> None:
         requests = len(sandbox.requests)
 
     assert (ended.returncode, requests) == (0, 1)
-    assert complaints(ended) == []
+    assert error_lines(ended) == []
 
 
 @pytest.mark.usefixtures("into_files", "into_postgres")
-def test_nobody_is_asked_for_plugins(outside: socket.socket) -> None:
-    """Neither the Hub nor the gatherer of statistics has been called by anything that ran here."""
+def test_neither_hub_nor_statistics_are_called(hub: socket.socket) -> None:
+    """Meltano connects neither to the Hub nor to its statistics in any of these runs."""
     with pytest.raises(BlockingIOError):
-        outside.accept()
+        hub.accept()

@@ -105,7 +105,7 @@ def run(*command: str | Path, folder: Path = Path("/")) -> str:
 
 
 def test_an_installed_tap_discovers_its_streams(environment: Path) -> None:
-    """Run from the root folder and without settings, it has its version and all streams, each property described."""
+    """Without settings and outside the checkout, it prints its version and a catalog with every property described."""
     command = environment / "bin" / "tap-gong-activity"
     assert VERSION in run(command, "--version")
     catalog = json.loads(run(command, "--discover"))
@@ -116,12 +116,12 @@ def test_an_installed_tap_discovers_its_streams(environment: Path) -> None:
     }
     assert described == {(stream, name) for stream, columns in properties.items() for name in columns}
     assert len(described) == 5 * 23 + 16
-    # Which is a package of its own.
+    # The sandbox is a separate package.
     assert not (environment / "bin" / "gong-sandbox").exists()
 
 
 def test_wheel_holds_the_package_alone(wheel: Path) -> None:
-    """Nothing but the package, marked as typed, and its metadata is in the wheel: no tests, no other package."""
+    """The wheel contains the package, marked as typed, and its metadata: no tests, no other package."""
     names = contents(wheel).keys()
     metadata = f"tap_gong_activity-{VERSION}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"tap_gong_activity", metadata}
@@ -145,8 +145,8 @@ def test_the_package_index_shows_no_relative_link(wheel: Path) -> None:
     assert [link for link in links if not link.startswith(("https://", "#"))] == []
 
 
-def test_wheel_holds_the_licence(wheel: Path) -> None:
-    """The wheel brings the licence that it names."""
+def test_wheel_contains_the_license(wheel: Path) -> None:
+    """The wheel contains the license that its metadata names."""
     shipped = contents(wheel)[f"tap_gong_activity-{VERSION}.dist-info/licenses/LICENSE"]
     assert shipped == (ROOT / "LICENSE").read_bytes()
 
@@ -159,7 +159,7 @@ def test_sdist_holds_what_building_needs(sdist: Path) -> None:
     assert {name for name in names if name.startswith("schemas/")} == {"schemas/activity.json", "schemas/users.json"}
 
 
-def test_sdist_gives_the_same_wheel(wheel: Path, wheel_from_sdist: Path) -> None:
+def test_sdist_builds_the_same_wheel(wheel: Path, wheel_from_sdist: Path) -> None:
     """It makes no difference whether a wheel is built from the checkout or from the source distribution."""
     assert wheel_from_sdist.name == wheel.name
     assert contents(wheel_from_sdist) == contents(wheel)

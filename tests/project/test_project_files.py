@@ -47,8 +47,8 @@ def test_lock_is_current(python: str, platform: str) -> None:
         for pin in map(Requirement, re.findall(r"^([a-z].*?) \\$", LOCK, re.MULTILINE))
         if pin.marker is None or pin.marker.evaluate(surroundings)
     ]
-    wanted = map(Requirement, [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]])
-    for requirement in wanted:
+    requirements = map(Requirement, [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]])
+    for requirement in requirements:
         if requirement.marker is None or requirement.marker.evaluate(surroundings):
             versions = [str(pin.specifier).removeprefix("==") for pin in pins if pin.name == requirement.name]
             assert len(versions) == 1, requirement.name

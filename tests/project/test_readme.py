@@ -50,7 +50,7 @@ def setting_default(name: str, schema: dict[str, Any], required: list[str]) -> s
 
 
 def test_settings_table_is_the_configuration_schema() -> None:
-    """Every setting stands in the README with its type, default and description."""
+    """The README lists every setting with its type, default and description."""
     schema = PROPERTIES.to_dict()
     rows = [
         (f"`{name}`", setting_type(setting), setting_default(name, setting, schema["required"]), setting["description"])
@@ -61,7 +61,7 @@ def test_settings_table_is_the_configuration_schema() -> None:
 
 
 def test_streams_table_is_the_streams() -> None:
-    """Every stream stands in the README with its period, and the one that is selected without a catalog is marked."""
+    """The README lists every stream, and whether it's selected without a catalog."""
     rows = [
         (
             f"`{stream.name}`",
@@ -119,7 +119,7 @@ def test_commands_of_the_first_run_do_what_the_readme_says(tmp_path: Path) -> No
 
 
 def test_drawing_is_what_its_script_draws() -> None:
-    """The picture in the documentation is the one that the tap's own calendar gives."""
+    """The diagram in the documentation is what the tap's calendar produces."""
     drawn = runpy.run_path(str(ROOT / "docs" / "draw_windows.py"))["draw"]()
 
     assert (ROOT / "docs" / "windows.svg").read_text(encoding="utf-8") == drawn
@@ -144,6 +144,6 @@ def test_every_link_to_a_file_or_a_heading_leads_somewhere() -> None:
 
 
 def headings(text: str) -> set[str]:
-    """Give the anchors that a page's headings get."""
+    """Return the anchors of a page's headings."""
     titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}

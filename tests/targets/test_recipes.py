@@ -95,7 +95,7 @@ class Recipe:
 
 
 def for_duckdb(path: Path) -> Recipe:
-    """Give the recipe for DuckDB a file."""
+    """Return the recipe for DuckDB, with a database file."""
 
     def query(text: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(path) as connection:
@@ -107,7 +107,7 @@ def for_duckdb(path: Path) -> Recipe:
 
 
 def for_postgres(url: str) -> Recipe:
-    """Give the recipe for PostgreSQL a database."""
+    """Return the recipe for PostgreSQL, with a database."""
 
     def query(text: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(url) as connection:
@@ -181,8 +181,8 @@ def test_rerun_loads_the_same_tables(recipe: Recipe, sandbox: Sandbox, tmp_path:
     second = recipe.run(TAP.parent, *arguments(tmp_path, sandbox))
 
     assert (first[0], second[0]) == (0, 0), first[1] + second[1]
-    asked = [request.body["filter"]["fromDate"] for request in sandbox.requests[requests:]]
-    assert min(asked) == str(lookback)
+    start_dates = [request.body["filter"]["fromDate"] for request in sandbox.requests[requests:]]
+    assert min(start_dates) == str(lookback)
     for stream in STREAMS:
         # Which rows of zeros there are depends on the windows, which begin elsewhere in the second run.
         whole = without_idle(expected(stream))
@@ -242,7 +242,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def stand_in(folder: Path, output: bytes, ending: str) -> Path:
-    """Make a tap that writes this output, then does what the shell is told; return its folder."""
+    """Create a tap that writes this output and then runs a shell command; return its folder."""
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "output").write_bytes(output)
     tap = folder / "bin" / TAP.name
@@ -252,7 +252,7 @@ def stand_in(folder: Path, output: bytes, ending: str) -> Path:
 
 
 def is_whole(recipe: Recipe) -> bool:
-    """Tell whether every row up to each bookmark is in its table."""
+    """Return whether every row up to each bookmark is in its table."""
     return all(
         {key for key, row in expected(stream).items() if str(row["period_end_date"]) <= bookmark}
         <= recipe.rows(stream).keys()

@@ -1,4 +1,4 @@
-"""Two loads into real databases, a row restated and open periods closed in between, and questions asked of them."""
+"""Two loads into real databases, with a changed row and closed periods in between, and the example queries on them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Loaded:
     open_after_first: set[tuple[str, date]]
 
     def rows(self, stream: str) -> list[dict[str, Any]]:
-        """Give a table's rows in the columns of the contract."""
+        """Return a table's rows, without the columns that the loader adds."""
         columns = list(expected(stream).popitem()[1])
         found = self.warehouse.query(f"select {', '.join(columns)} from gong_activity.{stream}")  # noqa: S608 - ours
         return [dict(zip(columns, row, strict=True)) for row in found]
@@ -133,7 +133,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def expected(stream: str) -> Table:
-    """Give what a table must hold at the end, by key: what was read later replaces what was read before."""
+    """Return a table's expected rows by key: later rows replace earlier ones."""
     if stream == "activity_by_day":
         again = company_rows(COMPANY, "DAY", RESTATED_DAY, SECOND_END)
         again[0]["calls_as_host"] = RESTATED_CALLS
@@ -161,7 +161,7 @@ def expected(stream: str) -> Table:
 
 
 def complete(stream: str) -> list[dict[str, Any]]:
-    """Give the rows of periods that are over."""
+    """Return the rows of complete periods."""
     return [row for row in expected(stream).values() if row["is_complete"]]
 
 
@@ -196,7 +196,7 @@ def test_table_holds_what_the_company_has(loaded: Loaded, stream: str) -> None:
 
 
 def key(row: dict[str, Any]) -> tuple[str, Any]:
-    """Give a row's key."""
+    """Return a row's key."""
     return row["user_id"], row["period_start_date"]
 
 
@@ -258,7 +258,7 @@ def test_open_period_leaves_the_bookmark_behind(loaded: Loaded) -> None:
 
 
 def test_every_example_is_tested() -> None:
-    """No example stands in the folder without a test that runs it."""
+    """Every example in the folder has a test."""
     assert {path.stem for path in EXAMPLES.glob("*.sql")} == {
         name.removeprefix("test_example_") for name in globals() if name.startswith("test_example_")
     }
@@ -275,13 +275,13 @@ def ask(loaded: Loaded, example: str) -> list[tuple[Any, ...]]:
 
 
 def name(row: dict[str, Any]) -> str:
-    """Give what a user is called."""
+    """Return a user's name."""
     given: str = row["user_email_address"] or row["user_id"]
     return given
 
 
 def start(row: dict[str, Any]) -> date:
-    """Give the first day of a row's period."""
+    """Return the first day of a row's period."""
     return date.fromisoformat(row["period_start_date"])
 
 

@@ -1,4 +1,4 @@
-"""Settings out of the environment, where everything is text."""
+"""Settings in environment variables, where everything is text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read(**variables: str) -> dict[str, Any]:
-    """The settings in an environment that has nothing but these variables of the tap's."""
+    """Return the settings in an environment with only these variables."""
     return settings_in_environment(SCHEMAS, {PREFIX + name.upper(): text for name, text in variables.items()})
 
 
@@ -45,15 +45,15 @@ def read(**variables: str) -> dict[str, Any]:
         ("include_open_period", "0", False),
     ],
 )
-def test_a_text_becomes_what_its_setting_is(name: str, text: str, value: object) -> None:
-    """Strings stay as they are, whatever they look like."""
+def test_a_variable_is_parsed_as_its_settings_type(name: str, text: str, value: object) -> None:
+    """Strings stay as they are, even if they look like numbers."""
     found = read(**{name: text})
     assert found == {name: value}
     assert type(found[name]) is type(value)
 
 
 def test_a_blank_variable_counts_as_absent() -> None:
-    """Pipelines pass one on for a variable that isn't set."""
+    """Pipelines pass one for a variable that isn't set."""
     for text in ("", " \n"):
         assert read(**dict.fromkeys(SCHEMAS, text)) == {}
 
@@ -73,15 +73,15 @@ def test_a_blank_variable_counts_as_absent() -> None:
         ("include_open_period", "maybe"),
     ],
 )
-def test_a_text_that_cannot_be_read_is_told_by_the_settings(name: str, text: str) -> None:
-    """It is kept for them, who name the setting."""
+def test_a_text_that_cannot_be_parsed_is_an_error_that_names_the_setting(name: str, text: str) -> None:
+    """The text is passed on to the settings' validation."""
     refused = refusal({**CONFIG, **read(**{name: text})})
     assert name in refused
     assert len(refused) < 300
 
 
-def test_nothing_but_the_taps_own_variables_is_read() -> None:
-    """Neither another prefix nor another case."""
+def test_only_the_taps_variables_are_read() -> None:
+    """Another prefix or case is ignored."""
     others = {"ACCESS_KEY": "a", "TAP_GONG_ACCESS_KEY": "b", "tap_gong_activity_access_key": "c", PREFIX + "OTHER": "d"}
     assert settings_in_environment(SCHEMAS, others) == {}
 
@@ -91,8 +91,8 @@ def test_nothing_but_the_taps_own_variables_is_read() -> None:
     name=st.sampled_from(sorted(SCHEMAS)),
     text=TEXTS | st.from_regex(r"[-+]?[0-9._eE]{1,8}") | st.from_regex(r"[\[{].{0,9}"),
 )
-def test_any_text_is_taken_or_told(name: str, text: str) -> None:
-    """Nothing but a sentence that names its setting ends a run."""
+def test_any_text_is_accepted_or_one_error(name: str, text: str) -> None:
+    """The error names the setting."""
     config: dict[str, Any] = {**CONFIG, **read(**{name: text})}
     try:
         read_settings(config)
@@ -100,8 +100,8 @@ def test_any_text_is_taken_or_told(name: str, text: str) -> None:
         assert name in str(error)  # noqa: PT017 (it may pass)
 
 
-def test_a_variable_that_sets_nothing_is_named() -> None:
-    """Apart from what Meltano and the SDK use, and parts of settings that are objects."""
+def test_unknown_variables() -> None:
+    """Variables of Meltano and the SDK, and properties of settings that are objects, aren't unknown."""
     schemas = {"user_ids": {"type": ["array"]}, "batch_config": {"type": ["object", "null"]}}
     known = ("USER_IDS", "BATCH_CONFIG", "BATCH_CONFIG_STORAGE_ROOT", "_SELECT", "_LOAD_SCHEMA", "LOGLEVEL")
     environment = dict.fromkeys((PREFIX + name for name in (*known, "USER_ID", "LOOKBACK")), "x")
@@ -109,8 +109,8 @@ def test_a_variable_that_sets_nothing_is_named() -> None:
     assert unknown_variables(schemas, environment) == [PREFIX + "LOOKBACK", PREFIX + "USER_ID"]
 
 
-def test_the_environment_wins_over_a_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even by an empty variable; files in the folders above aren't read."""
+def test_the_environment_overrides_a_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does an empty variable; files in parent folders aren't read."""
     monkeypatch.setattr(os, "environ", {"A": "environment", "B": ""})
     (tmp_path / ".env").write_text("A=above\nC=above\n")
     folder = tmp_path / "folder"
@@ -124,10 +124,10 @@ def test_the_environment_wins_over_a_dotenv_file(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("content", [b"A=\xe9\n", b"A=b\0c\n", "fifo", "folder", "loop"])
-def test_a_dotenv_file_that_cannot_be_read_is_refused(
+def test_a_dotenv_file_that_cannot_be_read_is_one_error(
     content: bytes | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In one sentence, and without waiting for somebody to write into a FIFO."""
+    """It doesn't wait for somebody to write to a FIFO."""
     path = tmp_path / ".env"
     if isinstance(content, bytes):
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Settings: each wrong value gets one sentence that names its setting and repeats no secret."""
+"""Settings: an invalid value is one error that names the setting and contains no secret."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRET_VALUES = {
 TOO_LARGE = 10**400
 NOT_A_NUMBER = Decimal("sNaN")
 
-WRONG: dict[str, list[Any]] = {
+INVALID: dict[str, list[Any]] = {
     "access_key": [3, "a b", "a\n", "ä"],
     "access_key_secret": [[]],
     "access_token": [{}],
@@ -58,29 +58,29 @@ WRONG: dict[str, list[Any]] = {
     "max_retry_wait": [-1],
     "user_agent": [3, " ", "a\r\nX: y", "ä"],
 }
-"""Wrong values of each setting, each for a rule of its own."""
+"""Invalid values of each setting, each for a different rule."""
 
 CREDENTIALS = ("access_key", "access_key_secret", "access_token", "oauth_token_file")
 
 
 def config_with(name: str, value: object) -> dict[str, Any]:
-    """A configuration with nothing wrong in it but this."""
+    """Return a configuration that is valid except for this value."""
     credential = {} if name in {"access_token", "oauth_token_file"} else KEY
     return {"start_date": "2025-03-03", **credential, name: value}
 
 
 def is_one_sentence(text: str) -> bool:
-    """Whether it is short, of one line, and ends where a sentence does."""
+    """Return whether a text is one short line that ends with a period."""
     return text.isprintable() and text.endswith(".") and len(text) < 400
 
 
-def test_every_setting_is_tested_here() -> None:
-    """And none that there is not."""
-    assert set(WRONG) == set(PROPERTIES.to_dict()["properties"])
+def test_every_setting_has_invalid_values_here() -> None:
+    """Settings that don't exist have none."""
+    assert set(INVALID) == set(PROPERTIES.to_dict()["properties"])
 
 
-def test_the_defaults_are_the_contracts() -> None:
-    """As its table gives them."""
+def test_defaults() -> None:
+    """Each optional setting has its documented default."""
     settings = settings_of()
     assert settings == Settings(
         access_key="sandbox-access-key",
@@ -109,8 +109,8 @@ def test_the_defaults_are_the_contracts() -> None:
     assert (name, version[0].isdecimal()) == ("tap-gong-activity", True)
 
 
-def test_every_value_is_taken_as_it_was_given() -> None:
-    """Numbers as the SDK reads them: a fraction in a file is a Decimal."""
+def test_valid_values() -> None:
+    """Values keep what they mean; the SDK reads a fraction in a file as a Decimal."""
     settings = read_settings(
         {
             "oauth_token_file": "tokens.json",
@@ -162,11 +162,11 @@ def test_every_value_is_taken_as_it_was_given() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(name, value) for name, values in WRONG.items() for value in values],
+    [(name, value) for name, values in INVALID.items() for value in values],
     ids=lambda value: f"{value!r:.30}",
 )
-def test_a_wrong_value_is_told_in_one_sentence_that_names_the_setting(name: str, value: object) -> None:
-    """Whatever its type; none is bent into what was meant."""
+def test_an_invalid_value_is_one_error_that_names_the_setting(name: str, value: object) -> None:
+    """No value is converted to another type."""
     text = refusal(config_with(name, value))
     assert name in text
     assert is_one_sentence(text), text
@@ -174,8 +174,8 @@ def test_a_wrong_value_is_told_in_one_sentence_that_names_the_setting(name: str,
 
 @pytest.mark.parametrize("absent", ["", None])
 def test_null_and_the_empty_string_count_as_absent(absent: str | None) -> None:
-    """Pipelines pass them on for a variable that isn't set."""
-    names = [name for name in WRONG if name not in {"access_key", "access_key_secret", "start_date"}]
+    """Pipelines pass them for a variable that isn't set."""
+    names = [name for name in INVALID if name not in {"access_key", "access_key_secret", "start_date"}]
     assert settings_of(**dict.fromkeys(names, absent)) == settings_of()
     assert "start_date is missing" in refusal({**KEY, "start_date": absent})
     assert "No credential is set" in refusal({"start_date": "2025-03-03", **dict.fromkeys(CREDENTIALS, absent)})
@@ -185,13 +185,13 @@ def test_null_and_the_empty_string_count_as_absent(absent: str | None) -> None:
     "text",
     ["2025-03-03T23:59:59Z", "2025-03-03T00:00:00.123456+05:30", "2025-03-03 00:00", "2025-03-03T12:30:00-0800"],
 )
-def test_a_date_time_counts_by_its_date(text: str) -> None:
-    """Meltano passes one for "30 days ago"."""
+def test_a_date_time_is_read_as_its_date(text: str) -> None:
+    """Meltano passes a date-time for "30 days ago"."""
     assert settings_of(start_date=text).start_date == date(2025, 3, 3)
 
 
-def test_a_value_that_may_be_private_is_not_repeated() -> None:
-    """Email addresses given as user IDs, or in any other setting."""
+def test_an_error_does_not_contain_a_value_that_may_be_private() -> None:
+    """Such as email addresses instead of user IDs."""
     for name, value in (("user_ids", ["zoe@example.com"]), ("user_ids", ["Zoe"]), ("user_agent", "zoë@example.com")):
         text = refusal({**CONFIG, name: value})
         assert name in text
@@ -199,8 +199,8 @@ def test_a_value_that_may_be_private_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("end_date", ["2025-03-03", "2025-03-02"])
-def test_the_end_must_lie_behind_the_start(end_date: str) -> None:
-    """Otherwise there is no day to read; one day is enough."""
+def test_end_date_must_be_after_start_date(end_date: str) -> None:
+    """Otherwise there's no day to read; one day is enough."""
     text = refusal({**CONFIG, "end_date": end_date})
     assert "end_date" in text
     assert end_date in text
@@ -208,8 +208,8 @@ def test_the_end_must_lie_behind_the_start(end_date: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["2025-03-03T05:30:00+05:30", "2025-03-02T12:00:00-08:00"])
-def test_the_span_of_creation_must_not_be_empty(end: str) -> None:
-    """Compared as instants, whatever their offsets."""
+def test_users_created_to_must_be_after_users_created_from(end: str) -> None:
+    """They're compared as instants, whatever their offsets."""
     text = refusal({**CONFIG, "users_created_from": "2025-03-03T00:00:00Z", "users_created_to": end})
     assert "users_created_to" in text
     assert "users_created_from" in text
@@ -218,8 +218,8 @@ def test_the_span_of_creation_must_not_be_empty(end: str) -> None:
 
 
 @pytest.mark.parametrize("tail", ["Z", ".123456Z", "-08:00", ".5+05:30"])
-def test_an_instant_is_sent_as_it_was_given(tail: str) -> None:
-    """In a form that Gong documents, as the sandbox knows it."""
+def test_an_instant_is_sent_as_it_is(tail: str) -> None:
+    """Its format is one that Gong documents, as the sandbox checks it."""
     text = f"2024-01-31T00:00:00{tail}"
     assert settings_of(users_created_from=text).users_created_from == text
     assert DATE_TIME.fullmatch(text)
@@ -240,7 +240,7 @@ GIVEN = {**SECRET_VALUES, "oauth_token_file": "tokens.json"}
     ],
     ids="+".join,
 )
-def test_exactly_one_credential_is_taken(names: list[str]) -> None:
+def test_exactly_one_credential_is_accepted(names: list[str]) -> None:
     """A key with its secret, a token, or a token file; anything else is an error that doesn't hold its value."""
     config = {"start_date": "2025-03-03", **{name: GIVEN[name] for name in names}}
     if names in (["access_key", "access_key_secret"], ["access_token"], ["oauth_token_file"]):
@@ -260,16 +260,16 @@ def test_exactly_one_credential_is_taken(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("secret", ["access_key", "access_key_secret", "access_token"])
-def test_a_secret_that_no_header_takes_is_not_repeated(secret: str) -> None:
-    """Not even in part."""
+def test_an_error_does_not_contain_a_secret_with_invalid_characters(secret: str) -> None:
+    """It contains no part of it."""
     beside = {} if secret == "access_token" else KEY
     text = refusal({"start_date": "2025-03-03", **beside, secret: SECRET_VALUES[secret] + "\r\n"})
     assert secret in text
     assert SECRET_VALUES[secret][:6] not in text
 
 
-def test_a_password_in_the_address_is_not_repeated() -> None:
-    """Nor what may be one in its query or its fragment."""
+def test_an_error_does_not_contain_a_password_in_api_url() -> None:
+    """A query or a fragment may hold one, too."""
     for url in (
         "https://somebody:hunter2@api.gong.io",
         "https://api.gong.io/?access_key=hunter2",
@@ -280,8 +280,8 @@ def test_a_password_in_the_address_is_not_repeated() -> None:
         assert "hunter2" not in text
 
 
-def test_the_contents_of_a_token_file_are_not_repeated() -> None:
-    """Somebody may put them where its path belongs, as text or as what it means."""
+def test_an_error_does_not_contain_a_token_files_content() -> None:
+    """Somebody may set the content, as text or as an object, instead of the path."""
     for value in ('{"client_id": "a", "client_secret": "hunter2"}', ' {"client_secret":"hunter2"}', {"a": "hunter2"}):
         text = refusal({"start_date": "2025-03-03", "oauth_token_file": value})
         assert "oauth_token_file" in text
@@ -289,9 +289,9 @@ def test_the_contents_of_a_token_file_are_not_repeated() -> None:
 
 
 @MANY
-@given(name=st.sampled_from(sorted(WRONG)), value=JSON, way=st.sampled_from([1, 2, 3]))
-def test_any_json_for_any_setting_is_taken_or_told(name: str, value: object, way: int) -> None:
-    """Nothing but a sentence that names it ends a run, and no credential is in it."""
+@given(name=st.sampled_from(sorted(INVALID)), value=JSON, way=st.sampled_from([1, 2, 3]))
+def test_any_json_for_any_setting_is_accepted_or_one_error(name: str, value: object, way: int) -> None:
+    """The error names the setting and contains no credential."""
     credentials = {
         1: {"access_key": SECRET_VALUES["access_key"], "access_key_secret": SECRET_VALUES["access_key_secret"]},
         2: {"access_token": SECRET_VALUES["access_token"]},
@@ -310,9 +310,9 @@ def test_any_json_for_any_setting_is_taken_or_told(name: str, value: object, way
 
 
 @MANY
-@given(config=st.dictionaries(st.sampled_from(sorted(WRONG)), JSON, max_size=6))
-def test_any_configuration_is_taken_or_told(config: dict[str, Any]) -> None:
-    """Also with several settings wrong at once."""
+@given(config=st.dictionaries(st.sampled_from(sorted(INVALID)), JSON, max_size=6))
+def test_any_configuration_is_accepted_or_one_error(config: dict[str, Any]) -> None:
+    """Several settings may be invalid at once."""
     try:
         read_settings(config)
     except SettingsError as error:
