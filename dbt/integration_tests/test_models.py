@@ -31,7 +31,7 @@ from dbt_support.real_company import (
 )
 from gong_sandbox import Sandbox
 from support.expected_rows import COUNTER_COLUMNS
-from support.loader_runs import settings_for
+from support.loader_runs import unthrottled_settings
 from support.warehouses import Warehouse, duckdb_file, postgres
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def load_and_build(name: str, folder: Path, resources: ExitStack) -> Built:
     state = None
     for night in NIGHTS:
         with Sandbox(company=COMPANY, today=night, calls_per_second=None) as sandbox:
-            settings = settings_for(sandbox, start_date=str(START), end_date=str(night))
+            settings = unthrottled_settings(sandbox, start_date=str(START), end_date=str(night))
             state = warehouse.load(settings, STREAMS, state)
             built.returned.add(COMPANY, sandbox, night)
         if name not in VARIABLES:

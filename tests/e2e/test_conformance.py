@@ -10,16 +10,10 @@ import pytest
 from gong_sandbox import Clock as SandboxClock
 from singer_sdk.singerlib import Catalog
 from singer_sdk.testing import get_tap_test_class
-from support.fake_time_runs import (
-    STREAMS,
-    assert_ended_well,
-    bookmarks,
-    catalog_of,
-    company,
-    gong,
-    process_left_as_it_was,
-    run,
-)
+from support.catalogs import catalog_selecting
+from support.expected_rows import STREAMS, company
+from support.fake_time_runs import restored_process_state, run, serve_sandbox
+from support.run_results import assert_succeeded, bookmarks
 
 from tap_gong_activity.tap import TapGongActivity
 
@@ -35,16 +29,16 @@ CONFIG: dict[str, Any] = {
 }
 """The test class builds the tap now, and asks nothing of Gong; `sandbox` tells it where Gong is before it does."""
 
-with process_left_as_it_was():
+with restored_process_state():
     StandardTests = get_tap_test_class(
-        TapGongActivity, config=CONFIG, catalog=Catalog.from_dict(catalog_of(*STREAMS)), parse_env_config=False
+        TapGongActivity, config=CONFIG, catalog=Catalog.from_dict(catalog_selecting(*STREAMS)), parse_env_config=False
     )
 
 
 @pytest.fixture(scope="module", autouse=True)
 def sandbox() -> Iterator[None]:
     """Serve the standard tests, which run in this process."""
-    with process_left_as_it_was(), gong(company=company(12), clock=SandboxClock(), page_size=5) as served:
+    with restored_process_state(), serve_sandbox(company=company(12), clock=SandboxClock(), page_size=5) as served:
         CONFIG["api_url"] = served.url
         yield
 
@@ -56,9 +50,9 @@ class TestTap(StandardTests):  # type: ignore[misc,valid-type]  # made at run ti
 @pytest.mark.parametrize("stream", STREAMS)
 def test_a_key_comes_once_in_each_window_and_the_final_state_is_the_last_windows_end(stream: str) -> None:
     """Which the standard tests pass over: theirs of keys compares generators, theirs of the state holds always."""
-    with gong(company=company(12), page_size=5) as sandbox:
+    with serve_sandbox(company=company(12), page_size=5) as sandbox:
         ran = run(sandbox, streams=[stream], periods_per_window=6, start_date="2023-10-20")
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     keys: set[tuple[str, str]] = set()
     bookmark = ""
     for message in ran.messages:
@@ -93,9 +87,9 @@ def checked(check_tap: list[str], output: bytes) -> subprocess.CompletedProcess[
 
 def test_singer_check_tap_accepts_what_the_tap_writes(check_tap: list[str]) -> None:
     """Of all streams, over several windows; ids that are no text it refuses, so it is known to look."""
-    with gong(company=company(12), page_size=5) as sandbox:
+    with serve_sandbox(company=company(12), page_size=5) as sandbox:
         ran = run(sandbox, streams=[*STREAMS], periods_per_window=10, start_date="2025-01-20", include_open_period=True)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     verdict = checked(check_tap, ran.output)
     assert verdict.returncode == 0, verdict
     assert str(len(ran.rows)) in verdict.stdout.decode()

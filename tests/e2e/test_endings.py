@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from support.fake_time_runs import gong, settings_for
+from support.fake_time_runs import sandbox_settings, serve_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +78,8 @@ def test_stderr_that_takes_nothing_is_ignored(
     break_stream: Callable[[int], Callable[[], None]], tmp_path: Path
 ) -> None:
     """Rows and statuses are the same."""
-    with gong() as sandbox:
-        settings = settings_for(sandbox, end_date="2025-01-01", request_timeout=60)
+    with serve_sandbox() as sandbox:
+        settings = sandbox_settings(sandbox, end_date="2025-01-01", request_timeout=60)
         ended = run_tap("--config", config(tmp_path / "config.json", **settings), before=break_stream(2))
     assert ended.returncode == 0
     assert '"RECORD"' in ended.stdout

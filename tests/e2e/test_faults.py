@@ -13,28 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import HandClock
-from support.fake_time_runs import (
-    NOON,
-    STREAMS,
-    TODAY,
-    assert_ended_well,
-    assert_failed,
-    bookmarks,
-    chance,
-    company,
-    gong,
-    keyed,
-    one_by_one,
-    rows_of,
-    run,
-    windows,
-)
+from support.expected_rows import STREAMS, company, expected_rows, expected_windows, rows_by_key
+from support.fake_clock import NOON, TODAY
+from support.fake_time_runs import run, serve_rate_limited_sandbox, serve_sandbox
+from support.run_results import assert_failed, assert_succeeded, bookmarks
+from support.seeded_random import seeded_random
 
 from tap_gong_activity.base.clock import Clock
 
 if TYPE_CHECKING:
     from gong_sandbox import Sandbox
-    from support.fake_time_runs import Row, Run, Span
+    from support.expected_rows import ExpectedWindow, Row
+    from support.run_results import RunResult
 
 WINDOW = "2025-02-11 to 2025-02-21"
 """The second of four windows, each of three pages."""
@@ -101,7 +91,7 @@ FATAL_ON_PAGES = [
 ]
 
 
-def play(sandbox: Sandbox, **settings: Any) -> Run:  # noqa: ANN401 - those of the tap
+def play(sandbox: Sandbox, **settings: Any) -> RunResult:  # noqa: ANN401 - those of the tap
     """Read four windows of ten days and of three pages each."""
     defaults = {
         "start_date": "2025-02-01",
@@ -114,21 +104,21 @@ def play(sandbox: Sandbox, **settings: Any) -> Run:  # noqa: ANN401 - those of t
 
 def stage(*faults: Any, **options: Any) -> Any:  # noqa: ANN401 - those of Sandbox
     """Serve a small company in pages of four users."""
-    return gong(
+    return serve_sandbox(
         **{"company": company(12), "page_size": 4, "faults": faults, "grace": 0.0, "cursor_lifetime": 1e6, **options}
     )
 
 
 @lru_cache(1)
-def spans() -> list[Span]:
+def spans() -> list[ExpectedWindow]:
     """Give the windows that `play` reads."""
-    return windows("DAY", date(2025, 2, 1), TODAY, periods_per_window=10)
+    return expected_windows("DAY", date(2025, 2, 1), TODAY, periods_per_window=10)
 
 
 @lru_cache(1)
 def clean() -> list[Row]:
     """Give the rows that `play` reads."""
-    return rows_of(company(12), spans())
+    return expected_rows(company(12), spans())
 
 
 REQUESTS = 12
@@ -138,7 +128,7 @@ def test_a_clean_run_of_the_play_is_as_expected() -> None:
     """Four windows of three pages, without a wait."""
     with stage() as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == clean()
     assert len(ran.requests) == REQUESTS
     assert ran.waits == []
@@ -154,7 +144,7 @@ def test_what_may_pass_is_tried_again_after_a_backoff(fault: str, page: int) -> 
     """With one more request and a wait of a second at most."""
     with stage(f"{fault},{AT_WINDOW},page={page},at=1") as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == clean()
     assert len(ran.requests) == REQUESTS + 1
     assert len(ran.waits) == 1
@@ -167,7 +157,7 @@ def test_a_retry_after_is_waited_for_and_no_longer(fault: str) -> None:
     """In seconds or as a date, up to max_retry_wait; the sandbox records whoever comes too early."""
     with stage(f"{fault},{AT_WINDOW},page=1,at=1") as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == clean()
     assert len(ran.requests) == REQUESTS + 1
     # A date has whole seconds, and is rounded up.
@@ -190,7 +180,7 @@ def test_what_no_other_try_mends_ends_the_run_at_once(fault: str, page: int) -> 
     assert ran.waits == []
     assert ran.bookmarks == {"activity_by_day": BEFORE}
     assert ran.rows == clean()[: len(ran.rows)]
-    assert len(ran.rows) >= len(rows_of(company(12), spans()[:1]))
+    assert len(ran.rows) >= len(expected_rows(company(12), spans()[:1]))
 
 
 @pytest.mark.parametrize("fault", ["status=400", "status=403", "set=records.cursor:7"])
@@ -201,9 +191,9 @@ def test_a_run_goes_on_from_where_it_failed(fault: str) -> None:
     with stage() as sandbox:
         resumed = play(sandbox, max_parallel_windows=4, state=failed.state)
     assert_failed(failed)
-    assert_ended_well(resumed)
+    assert_succeeded(resumed)
     assert failed.bookmarks in ({"activity_by_day": BEFORE}, {})
-    assert keyed([*failed.rows, *resumed.rows]) == keyed(clean())
+    assert rows_by_key([*failed.rows, *resumed.rows]) == rows_by_key(clean())
 
 
 def test_a_failure_of_a_window_comes_after_everything_before_it() -> None:
@@ -212,7 +202,7 @@ def test_a_failure_of_a_window_comes_after_everything_before_it() -> None:
     with stage(*faults) as sandbox:
         ran = play(sandbox, max_parallel_windows=4)
     assert "the third" in assert_failed(ran)
-    assert ran.rows == rows_of(company(12), spans()[:2])
+    assert ran.rows == expected_rows(company(12), spans()[:2])
     assert ran.bookmarks == {"activity_by_day": "2025-02-21"}
 
 
@@ -221,8 +211,8 @@ def test_a_404_with_the_envelope_is_an_empty_window(parallel: int) -> None:
     """One warning tells of it, with Gong's words."""
     with stage("status=404,error=Nobody was found,from=2025-02-11", "status=404,from=2025-03-03") as sandbox:
         ran = play(sandbox, max_parallel_windows=parallel)
-    assert_ended_well(ran)
-    assert ran.rows == rows_of(company(12), [spans()[0], spans()[2]])
+    assert_succeeded(ran)
+    assert ran.rows == expected_rows(company(12), [spans()[0], spans()[2]])
     assert ran.bookmarks == {"activity_by_day": "2025-03-12"}
     assert len(ran.warnings) == 1
     assert len(ran.requests) == 8
@@ -237,7 +227,7 @@ def test_a_request_is_tried_max_retries_times_more(fault: str, page: int) -> Non
     longest = [1, 2, 4, 8, 16, 32, 60, 60]
     with stage(f"{fault},{AT_WINDOW},page={page},at=1-8") as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == clean()
     assert len(ran.requests) == REQUESTS + 8
     assert all(0 <= wait <= most for wait, most in zip(ran.waits, longest, strict=True))
@@ -253,7 +243,7 @@ def test_429_is_waited_for_without_a_retry() -> None:
     """However often it comes, until one request has been refused for max_retry_wait in a row."""
     with stage(f"status=429,retry_after=60,{AT_WINDOW},at=1-9") as sandbox:
         ran = play(sandbox, max_retries=0)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == clean()
     assert len(ran.requests) == REQUESTS + 9
     with stage(f"status=429,retry_after=60,{AT_WINDOW}") as sandbox:
@@ -291,7 +281,7 @@ def test_a_wait_is_never_longer_than_max_retry_wait() -> None:
 @pytest.mark.parametrize("number", range(12))
 def test_faults_mixed_at_random_change_no_row(number: int) -> None:
     """Nor do they cost a request more than each was worth."""
-    draw = chance("faults", number)
+    draw = seeded_random("faults", number)
     parallel, often = draw.choice([1, 4]), draw.choice([0.1, 0.3, 0.6])
     kinds = [*MENDED, *TOLD_TO_WAIT]
     if parallel > 1:
@@ -307,7 +297,7 @@ def test_faults_mixed_at_random_change_no_row(number: int) -> None:
         unharmed = play(sandbox, **settings)
     with stage(*faults, grace=3600 if parallel > 1 else 0.0) as sandbox:
         ran = play(sandbox, **settings)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == unharmed.rows
     assert ran.states == unharmed.states
     spoilt = [record for record in ran.requests if record.faults or record.status == 429]
@@ -322,7 +312,7 @@ def test_a_server_that_never_answers_is_given_up_after_request_timeout(page: int
     """And asked again."""
     with stage(f"hang,{AT_WINDOW},page={page},at=1") as sandbox:
         ran = play(sandbox, request_timeout=0.5, max_parallel_windows=parallel)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == clean()
     assert "within 0.5 s" in ran.warnings[0]
 
@@ -331,7 +321,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up_after_request_timeo
     """The timeout is one for the whole answer, not for each of its bytes."""
     with stage(f"drip=0.01,{AT_WINDOW},page=1,at=1") as sandbox:
         ran = play(sandbox, request_timeout=0.5, max_retry_wait=0, end_date=str(TODAY), clock=ClockOfToday())
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == clean()
     assert "within 0.5 s" in ran.warnings[0]
 
@@ -347,8 +337,8 @@ def test_users_that_a_page_repeats_change_no_row() -> None:
     """They go out again under the same key."""
     with stage("repeated_user") as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
-    assert ran.keyed == keyed(clean())
+    assert_succeeded(ran)
+    assert ran.rows_by_key == rows_by_key(clean())
     assert len(ran.requests) == REQUESTS
 
 
@@ -357,8 +347,8 @@ def test_totals_that_never_match_end_no_run(parallel: int) -> None:
     """Two windows are read twice and in vain, one warning gives both numbers, and nothing is lost."""
     with stage("changing_totals") as sandbox:
         ran = play(sandbox, max_parallel_windows=parallel)
-    assert_ended_well(ran)
-    assert ran.keyed == keyed(clean())
+    assert_succeeded(ran)
+    assert ran.rows_by_key == rows_by_key(clean())
     assert len(ran.warnings) == 1
     assert "13 users in totalRecords but returned 10" in ran.warnings[0]
     assert ran.bookmarks == {"activity_by_day": str(TODAY)}
@@ -380,7 +370,7 @@ def test_an_incomplete_answer_is_retried_and_moves_no_bookmark(fault: str, page:
     """What passes loses nothing; what stays ends the run before the window's STATE."""
     with stage(f"{fault},{AT_WINDOW},page={page},at=1-2") as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == clean()
     assert len(ran.requests) == REQUESTS + 2
     with stage(f"{fault},{AT_WINDOW},page={page}") as sandbox:
@@ -395,8 +385,8 @@ def test_a_cursor_that_is_missing_once_loses_nobody(parallel: int) -> None:
     """The total says that there are more, so the window is read again."""
     with stage(f"drop=records.cursor,{AT_WINDOW},page=0,at=1") as sandbox:
         ran = play(sandbox, max_parallel_windows=parallel)
-    assert_ended_well(ran)
-    assert ran.keyed == keyed(clean())
+    assert_succeeded(ran)
+    assert ran.rows_by_key == rows_by_key(clean())
     assert ran.warnings == []
     assert len(ran.requests) == REQUESTS + 1
 
@@ -406,7 +396,7 @@ def test_an_empty_page_with_a_cursor_is_not_the_end(page: int) -> None:
     """Nor is a page whose users hold nothing."""
     with stage(f"empty_page,{AT_WINDOW},page={page},at=1") as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == clean()
     assert len(ran.requests) == REQUESTS + 1
 
@@ -416,8 +406,8 @@ def test_an_expired_cursor_starts_the_window_over_once(page: int) -> None:
     """With a warning, and with rows that may come twice; a second one ends the run."""
     with stage(f"cursor_expired,{AT_WINDOW},page={page},at=1") as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
-    assert ran.keyed == keyed(clean())
+    assert_succeeded(ran)
+    assert ran.rows_by_key == rows_by_key(clean())
     assert len(ran.requests) == REQUESTS + page + 1
     assert len(ran.warnings) == 1
     with stage(f"cursor_expired,{AT_WINDOW},page={page}") as sandbox:
@@ -431,8 +421,8 @@ def test_a_cursor_that_goes_stale_during_a_wait_is_no_loss() -> None:
     """The sandbox's cursors are good for a minute, and it asks for a wait of two."""
     with stage(f"status=429,retry_after=120,{AT_WINDOW},page=1,at=1", cursor_lifetime=60) as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
-    assert ran.keyed == keyed(clean())
+    assert_succeeded(ran)
+    assert ran.rows_by_key == rows_by_key(clean())
     assert len(ran.requests) == REQUESTS + 3
 
 
@@ -441,8 +431,8 @@ def test_a_404_on_a_later_page_does_not_make_the_window_empty(page: int) -> None
     """It is taken for a cursor that has gone stale, so that no row is lost."""
     with stage(f"status=404,{AT_WINDOW},page={page},at=1") as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
-    assert ran.keyed == keyed(clean())
+    assert_succeeded(ran)
+    assert ran.rows_by_key == rows_by_key(clean())
     assert len(ran.warnings) == 1
 
 
@@ -459,7 +449,7 @@ def test_gongs_malformed_example_leaves_the_instant_null() -> None:
     """With one warning; the date is the first ten characters."""
     with stage("malformed_to_date") as sandbox:
         ran = play(sandbox)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == [{**row, "period_end_at": None} for row in clean()]
     assert len(ran.warnings) == 1
 
@@ -475,12 +465,12 @@ def test_a_body_of_200_mb_ends_the_run_before_it_is_read() -> None:
 # Quotas
 
 
-def spend_quota(quota: int, state: dict[str, Any], parallel: int) -> Run:
+def spend_quota(quota: int, state: dict[str, Any], parallel: int) -> RunResult:
     """Run on a day on which so many calls are left."""
     with stage(daily_quota=quota, clock=HandClock(NOON), grace=3600) as sandbox:
         ran = play(sandbox, state=state, max_parallel_windows=parallel)
     if ran.status == 0:
-        assert_ended_well(ran)
+        assert_succeeded(ran)
     else:
         sentence = assert_failed(ran)
         assert "2025-03-13 20:00 UTC" in sentence
@@ -513,14 +503,14 @@ def test_day_after_day_a_backfill_gets_done_that_no_quota_is_enough_for(quota: i
         if not status:
             break
     assert status == 0
-    assert keyed(rows) == keyed(clean())
+    assert rows_by_key(rows) == rows_by_key(clean())
 
 
 def test_one_limiter_paces_all_streams_of_a_run() -> None:
     """Three requests in any second, whichever stream makes them, and not a second more than that takes."""
-    with one_by_one(page_size=3) as sandbox:
+    with serve_rate_limited_sandbox(page_size=3) as sandbox:
         ran = run(sandbox, streams=[*STREAMS], max_parallel_windows=1, periods_per_window=40)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert {record.status for record in ran.requests} == {200}
     assert len(ran.requests) > 20
     assert 1 <= ran.waited / ((len(ran.requests) - 1) / 3) < 1.1
@@ -529,7 +519,7 @@ def test_one_limiter_paces_all_streams_of_a_run() -> None:
 @pytest.mark.parametrize(("pace", "seconds"), [(0.5, 2), (0.1, 10)])
 def test_a_pace_below_one_a_second_is_kept(pace: float, seconds: float) -> None:
     """As many seconds between two requests."""
-    with one_by_one() as sandbox:
+    with serve_rate_limited_sandbox() as sandbox:
         ran = run(sandbox, max_parallel_windows=1, periods_per_window=10, requests_per_second=pace)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert 1 <= ran.waited / ((len(ran.requests) - 1) * seconds) < 1.1

@@ -12,20 +12,19 @@ import pytest
 from gong_sandbox import Clock as SandboxClock
 from gong_sandbox import Fault, Mutation
 from gong_sandbox.effects import Effect
-from support.fake_time_runs import (
-    TODAY,
-    Run,
-    assert_ended_well,
+from support.catalogs import catalog_selecting
+from support.expected_rows import company
+from support.fake_clock import TODAY
+from support.fake_time_runs import run, serve_sandbox
+from support.run_results import (
+    RunResult,
     assert_failed,
+    assert_succeeded,
     bookmarks,
-    catalog_of,
-    chance,
-    company,
-    gong,
-    kept_of,
+    committed_rows_and_state,
     rows_of_messages,
-    run,
 )
+from support.seeded_random import seeded_random
 from support.tap_processes import SMALLEST_PIPE, TapForker
 
 from tap_gong_activity.base.clock import Clock
@@ -97,21 +96,21 @@ class Stage:
     trap: Trap
     settings: dict[str, Any]
     catalog: dict[str, Any]
-    uninterrupted: Run
-    _resumed: dict[str, Run] = field(default_factory=dict)
+    uninterrupted: RunResult
+    _resumed: dict[str, RunResult] = field(default_factory=dict)
 
-    def resumed(self, state: dict[str, Any]) -> Run:
+    def resumed(self, state: dict[str, Any]) -> RunResult:
         """Give the run from a state, which is the same each time."""
         key = json.dumps(state)
         if key not in self._resumed:
             again = run(self.sandbox, catalog=self.catalog, state=state, clock=Clock(), **self.settings)
-            assert_ended_well(again)
+            assert_succeeded(again)
             self._resumed[key] = again
         return self._resumed[key]
 
     def assert_nothing_is_lost(self, output: bytes) -> None:
         """Check that what a target kept of the output and what a rerun brings are all that there is."""
-        kept, state = kept_of(output)
+        kept, state = committed_rows_and_state(output)
         again = self.resumed(state)
         assert keyed_by_stream([*kept, *rows_of_messages(again.messages)]) == keyed_by_stream(
             rows_of_messages(self.uninterrupted.messages)
@@ -147,10 +146,12 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         **(MAPPED if mode == "mapped" else {}),
         **(_batches(tmp_path_factory.mktemp(stream)) if mode == "batches" else {}),
     }
-    trap, catalog = Trap(), catalog_of(stream)
-    with gong(company=company(6), clock=SandboxClock(), page_size=3, faults=[Fault(Mutation(trap))]) as sandbox:
+    trap, catalog = Trap(), catalog_selecting(stream)
+    with serve_sandbox(
+        company=company(6), clock=SandboxClock(), page_size=3, faults=[Fault(Mutation(trap))]
+    ) as sandbox:
         uninterrupted = run(sandbox, catalog=catalog, clock=Clock(), **settings)
-        assert_ended_well(uninterrupted)
+        assert_succeeded(uninterrupted)
         assert len(uninterrupted.states) >= 8
         assert uninterrupted.rows
         yield Stage(sandbox, trap, settings, catalog, uninterrupted)
@@ -173,7 +174,7 @@ def test_any_cut_of_the_output_can_be_gone_on_from(stage: Stage) -> None:
 
 def test_a_kill_at_any_moment_loses_no_row(stage: Stage, forker: TapForker) -> None:
     """By SIGKILL, SIGTERM or SIGINT, or by a target that dies: after any byte read, or as any page is answered."""
-    draw = chance("kills", json.dumps(stage.settings))
+    draw = seeded_random("kills", json.dumps(stage.settings))
     for how in HOW * KILLS_OF_EACH_KIND:
         killed = _killed(stage, forker, how, draw)
         # Before the tap has begun and after it has ended, a signal ends the process as it would any.
@@ -184,7 +185,7 @@ def test_a_kill_at_any_moment_loses_no_row(stage: Stage, forker: TapForker) -> N
         stage.assert_nothing_is_lost(killed.output)
 
 
-def _killed(stage: Stage, forker: TapForker, how: signal.Signals | None, draw: Random) -> Run:
+def _killed(stage: Stage, forker: TapForker, how: signal.Signals | None, draw: Random) -> RunResult:
     by_page = how is not None and draw.random() < 0.5
     begun: list[TapProcess] = []
     known = threading.Event()
@@ -205,14 +206,14 @@ def _killed(stage: Stage, forker: TapForker, how: signal.Signals | None, draw: R
             process.stop_reading()
         else:
             process.send(how)
-    return process.end()
+    return process.finish()
 
 
-def _assert_said_what_happened(killed: Run, how: signal.Signals | None) -> None:
+def _assert_said_what_happened(killed: RunResult, how: signal.Signals | None) -> None:
     if how is signal.SIGKILL:
         assert killed.errors == []
     elif how is None:
-        assert "target closed the pipe early" in assert_failed(Run(killed.status, b"", killed.log))
+        assert "target closed the pipe early" in assert_failed(RunResult(killed.status, b"", killed.log))
     else:
         assert how.name in assert_failed(killed, STATUSES[how])
 
@@ -223,12 +224,12 @@ def test_a_signal_lets_a_line_become_whole_for_a_target_that_reads_late(
 ) -> None:
     """Although the pipe is full when it comes, and also where Python does not buffer, as in many containers."""
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
-    with gong(company=company(12), clock=SandboxClock()) as sandbox, TapForker() as forker:
+    with serve_sandbox(company=company(12), clock=SandboxClock()) as sandbox, TapForker() as forker:
         process = forker.start(sandbox, start_date="2024-01-01", end_date=str(TODAY))
         process.read(3 * SMALLEST_PIPE)
         process.await_full_pipe()
         process.send(how)
-        ended = process.end()
+        ended = process.finish()
     assert how.name in assert_failed(ended, STATUSES[how])
     assert len(ended.output) > 4 * SMALLEST_PIPE
 
@@ -236,13 +237,13 @@ def test_a_signal_lets_a_line_become_whole_for_a_target_that_reads_late(
 @pytest.mark.parametrize("how", ENDING_SIGNALS)
 def test_a_signal_ends_the_run_although_the_target_does_not_read(how: signal.Signals, forker: TapForker) -> None:
     """After the seconds that it leaves for the lines that are being written."""
-    with gong(company=company(12), clock=SandboxClock()) as sandbox:
+    with serve_sandbox(company=company(12), clock=SandboxClock()) as sandbox:
         process = forker.start(sandbox, start_date="2024-01-01", end_date=str(TODAY), last_write=0.2)
         process.read(3 * SMALLEST_PIPE)
         process.await_full_pipe()
         process.send(how)
         ended = process.wait()
-    assert how.name in assert_failed(Run(ended.status, b"", ended.log), STATUSES[how])
+    assert how.name in assert_failed(RunResult(ended.status, b"", ended.log), STATUSES[how])
 
 
 @dataclass(frozen=True)
@@ -263,21 +264,21 @@ class Noticed(Effect):
 def test_a_signal_ends_whatever_the_tap_waits_for(how: signal.Signals, fault: str, forker: TapForker) -> None:
     """An answer, a Retry-After or a backoff; the STATE before it stands."""
     asked = threading.Event()
-    with gong(company=company(12), clock=SandboxClock(), latency=0.01) as sandbox:
+    with serve_sandbox(company=company(12), clock=SandboxClock(), latency=0.01) as sandbox:
         begun = run(sandbox, clock=Clock(), start_date="2025-02-01", end_date="2025-02-11")
         sandbox.inject(fault)
         sandbox.inject(Fault(Noticed(asked)))
         process = forker.start(sandbox, state=begun.state, start_date="2025-02-01", end_date=str(TODAY))
         asked.wait()
         process.send(how)
-        ended = process.end()
+        ended = process.finish()
     assert how.name in assert_failed(ended, STATUSES[how])
     assert ended.bookmarks in (begun.bookmarks, {})
 
 
 def test_a_target_that_has_gone_before_the_first_line(forker: TapForker) -> None:
     """As one whose own settings are wrong: a sentence, no traceback, and not 0."""
-    with gong(company=company(12), clock=SandboxClock()) as sandbox:
+    with serve_sandbox(company=company(12), clock=SandboxClock()) as sandbox:
         process = forker.start(sandbox, start_date="2025-01-01", end_date=str(TODAY))
         process.stop_reading()
         ended = process.wait()
@@ -287,7 +288,7 @@ def test_a_target_that_has_gone_before_the_first_line(forker: TapForker) -> None
 @pytest.mark.parametrize("argument", ["--discover", "--about", "--about --format=json"])
 def test_other_output_that_nobody_reads_is_no_traceback_either(argument: str, forker: TapForker) -> None:
     """As with `| head`."""
-    with gong(clock=SandboxClock()) as sandbox:
+    with serve_sandbox(clock=SandboxClock()) as sandbox:
         process = forker.start(sandbox, *argument.split())
         process.stop_reading()
         ended = process.wait()
@@ -298,12 +299,12 @@ def test_other_output_that_nobody_reads_is_no_traceback_either(argument: str, fo
 
 def test_the_memory_stays_flat_whatever_the_answer(forker: TapForker) -> None:
     """Of a body of 200 MB hardly more is taken than of any other; of forty windows no more than of one."""
-    with gong(company=company(12), clock=SandboxClock(), faults=["huge=209715200,from=2025-03-02"]) as sandbox:
+    with serve_sandbox(company=company(12), clock=SandboxClock(), faults=["huge=209715200,from=2025-03-02"]) as sandbox:
         settings: dict[str, Any] = {"periods_per_window": 1, "requests_per_second": 10_000, "start_date": "2024-12-02"}
-        small = forker.start(sandbox, **{**settings, "start_date": "2025-02-20"}, end_date="2025-03-01").end()
-        large = forker.start(sandbox, **settings, end_date="2025-03-01").end()
-        huge = forker.start(sandbox, **settings, end_date="2025-03-03").end()
-    assert_ended_well(large)
+        small = forker.start(sandbox, **{**settings, "start_date": "2025-02-20"}, end_date="2025-03-01").finish()
+        large = forker.start(sandbox, **settings, end_date="2025-03-01").finish()
+        huge = forker.start(sandbox, **settings, end_date="2025-03-03").finish()
+    assert_succeeded(large)
     assert "larger than" in assert_failed(huge)
     assert large.memory < small.memory + 20_000
     assert huge.memory < small.memory + 120_000

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import HandClock, Sandbox
-from support.fake_time_runs import NOON, Run, assert_ended_well, assert_failed, company, gong, run, settings_for
+from support.expected_rows import company
+from support.fake_clock import NOON
+from support.fake_time_runs import run, sandbox_settings, serve_sandbox
+from support.run_results import RunResult, assert_failed, assert_succeeded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,13 +57,13 @@ def refreshes(sandbox: Sandbox) -> list[int | None]:
 def test_a_night_of_short_lived_tokens_loses_no_row(tmp_path: Path) -> None:
     """Each token ends after a few requests and is refreshed once, with the refresh token of the one before."""
     options: dict[str, Any] = {"periods_per_window": 2, "requests_per_second": 1, "max_parallel_windows": 1}
-    with gong(clock=HandClock(NOON), token_lifetime=5.0) as sandbox:
+    with serve_sandbox(clock=HandClock(NOON), token_lifetime=5.0) as sandbox:
         night = run(sandbox, oauth_token_file=token_file(sandbox, tmp_path), **KEYLESS, **options)
-    with gong() as sandbox_for_keys:
+    with serve_sandbox() as sandbox_for_keys:
         with_a_key = run(sandbox_for_keys, start_date="2025-01-01", **options)
 
-    assert_ended_well(night)
-    assert night.keyed == with_a_key.keyed
+    assert_succeeded(night)
+    assert night.rows_by_key == with_a_key.rows_by_key
     # A token may expire while a request waits for its turn; then it's refused and sent again.
     asked = [record for record in sandbox.requests if "oauth2" not in record.path and record.status != 401]
     assert len(asked) == len(sandbox_for_keys.requests)
@@ -73,7 +76,7 @@ def test_two_runs_at_once_share_one_file(tmp_path: Path) -> None:
     with Sandbox(
         company=company(), today=NOON.date(), calls_per_second=None, token_lifetime=1.0, latency=0.05
     ) as sandbox:
-        settings = settings_for(
+        settings = sandbox_settings(
             sandbox,
             oauth_token_file=token_file(sandbox, tmp_path),
             periods_per_window=2,
@@ -100,10 +103,10 @@ def killed_run(
     folder: Path,
     signal_before: tuple[str, signal.Signals],
     **settings: Any,  # noqa: ANN401 - those of the tap
-) -> tuple[Run, Run]:
+) -> tuple[RunResult, RunResult]:
     """Run the tap with a signal right before a step of its refresh, and then again."""
     settings = {**KEYLESS, "request_timeout": 60, "oauth_token_file": token_file(sandbox, folder), **settings}
-    killed = forker.start(sandbox, signal_before=signal_before, **settings).end()
+    killed = forker.start(sandbox, signal_before=signal_before, **settings).finish()
     return killed, run(sandbox, **settings)
 
 
@@ -112,12 +115,12 @@ def test_a_sigkill_loses_the_token_only_between_the_response_and_the_disk(
     step: str, forker: TapForker, tmp_path: Path
 ) -> None:
     """As no client can prevent; then the next run says what to do."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         killed, again = killed_run(forker, sandbox, tmp_path, (step, signal.SIGKILL))
     assert killed.status == -signal.SIGKILL
     assert refreshes(sandbox) == STEPS[step]
     if refreshes(sandbox)[-1] == 200:
-        assert_ended_well(again)
+        assert_succeeded(again)
     else:
         assert "authorize the app in Gong again" in assert_failed(again)
 
@@ -132,21 +135,21 @@ def test_a_signal_never_loses_the_token(
     step: str, number: signal.Signals, status: int, periods_per_window: int, forker: TapForker, tmp_path: Path
 ) -> None:
     """Whichever thread refreshes it, and on any Python."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         killed, again = killed_run(forker, sandbox, tmp_path, (step, number), periods_per_window=periods_per_window)
     assert number.name in assert_failed(killed, status)
-    assert_ended_well(again)
+    assert_succeeded(again)
     assert refreshes(sandbox) == [200]
 
 
 def test_a_signal_waits_for_a_token_endpoint_for_request_timeout_at_most(forker: TapForker, tmp_path: Path) -> None:
     """Also where it never responds; the token may have been spent by then."""
     settings = {**KEYLESS, "request_timeout": 1}
-    with gong(faults=["hang,on=token"]) as sandbox:
+    with serve_sandbox(faults=["hang,on=token"]) as sandbox:
         tap = forker.start(sandbox, oauth_token_file=token_file(sandbox, tmp_path), **settings)
         while not refreshes(sandbox):
             time.sleep(0.01)
         tap.send(signal.SIGTERM)
         began = time.monotonic()
-        assert tap.end().status == 143
+        assert tap.finish().status == 143
     assert time.monotonic() - began < 10

@@ -9,25 +9,12 @@ from unittest import mock
 
 import pytest
 from gong_sandbox import Fault, Mutation
-from support.fake_time_runs import (
-    COLUMNS,
-    STREAMS,
-    TODAY,
-    Run,
-    assert_ended_well,
-    assert_failed,
-    catalog_of,
-    chance,
-    company,
-    gong,
-    one_by_one,
-    rows_of,
-    rows_of_messages,
-    run,
-    run_command,
-    settings_for,
-    windows,
-)
+from support.catalogs import catalog_selecting
+from support.expected_rows import COLUMNS, STREAMS, company, expected_rows, expected_windows
+from support.fake_clock import TODAY
+from support.fake_time_runs import run, run_command, sandbox_settings, serve_rate_limited_sandbox, serve_sandbox
+from support.run_results import RunResult, assert_failed, assert_succeeded, rows_of_messages
+from support.seeded_random import seeded_random
 
 from tap_gong_activity.streams.activity import ActivityStream
 
@@ -56,7 +43,7 @@ def batches(folder: Path, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - anyt
     }
 
 
-def without_times(run: Run) -> list[dict[str, Any]]:
+def without_times(run: RunResult) -> list[dict[str, Any]]:
     """Give the messages but for when their rows were extracted."""
     return [{name: value for name, value in m.items() if name != "time_extracted"} for m in run.messages]
 
@@ -68,13 +55,13 @@ def without_times(run: Run) -> list[dict[str, Any]]:
 def test_a_deselected_column_never_goes_out(is_batch: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
     """Neither in a RECORD nor in a BATCH file; the key's columns can't be deselected."""
     without = {"user_email_address", "calls_as_host", "is_complete", *KEY}
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(
             sandbox,
-            catalog=catalog_of("activity_by_day", "activity_by_month", without=without),
+            catalog=catalog_selecting("activity_by_day", "activity_by_month", without=without),
             **(batches(tmp_path) if is_batch else {}),
         )
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert {tuple(row) for row in ran.rows} == {tuple(c for c in COLUMNS if c in KEY or c not in without)}
     for message in ran.messages:
         if message["type"] == "SCHEMA":
@@ -85,21 +72,21 @@ def test_a_deselected_column_never_goes_out(is_batch: bool, tmp_path: Path) -> N
 
 def test_a_column_that_the_catalogs_schema_lacks_never_goes_out() -> None:
     """As after a catalog was written by hand."""
-    catalog = catalog_of("activity_by_day")
+    catalog = catalog_selecting("activity_by_day")
     entry = next(entry for entry in catalog["streams"] if entry["tap_stream_id"] == "activity_by_day")
     del entry["schema"]["properties"]["calls_attended"]
     entry["metadata"] = [m for m in entry["metadata"] if m["breadcrumb"][-1:] != ["calls_attended"]]
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, catalog=catalog, start_date="2025-03-01")
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert {tuple(row) for row in ran.rows} == {tuple(c for c in COLUMNS if c != "calls_attended")}
 
 
 def test_several_streams_have_bookmarks_of_their_own() -> None:
     """Each at the end of its own last whole period."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, streams=[*STREAMS], start_date="2023-06-15")
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.bookmarks == {
         "activity_by_day": "2025-03-12",
         "activity_by_week": "2025-03-10",
@@ -111,9 +98,9 @@ def test_several_streams_have_bookmarks_of_their_own() -> None:
 
 def test_no_stream_selected_is_no_request() -> None:
     """And no failure."""
-    with gong() as sandbox:
-        ran = run(sandbox, catalog=catalog_of())
-    assert_ended_well(ran)
+    with serve_sandbox() as sandbox:
+        ran = run(sandbox, catalog=catalog_selecting())
+    assert_succeeded(ran)
     assert ran.requests == []
 
 
@@ -123,16 +110,16 @@ def test_no_stream_selected_is_no_request() -> None:
 @pytest.mark.parametrize("streams", [None, ["activity_by_week"], ["activity_by_day", "activity_by_year"], [*STREAMS]])
 def test_a_test_costs_one_request_a_selected_stream(streams: list[str] | None) -> None:
     """However many windows and pages there are, with a catalog and without."""
-    with one_by_one(page_size=2) as sandbox:
+    with serve_rate_limited_sandbox(page_size=2) as sandbox:
         ran = run(sandbox, "--test", streams=streams, periods_per_window=3, start_date="2023-01-01")
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     asked = [record.body["aggregationPeriod"] for record in ran.requests]
     assert sorted(asked) == sorted(STREAMS[stream] for stream in streams or ["activity_by_day"])
 
 
 def test_a_test_tells_a_wrong_key_with_one_request() -> None:
     """In the sentence of any other run."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, "--test", access_key_secret="wrong")
     assert "401" in assert_failed(ran)
     assert len(ran.requests) == 1
@@ -140,7 +127,7 @@ def test_a_test_tells_a_wrong_key_with_one_request() -> None:
 
 def test_a_test_of_the_schema_makes_no_request() -> None:
     """It writes the SCHEMA messages only."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, "--test=schema", start_date="2025-03-01")
     assert ran.status == 0
     assert ran.requests == []
@@ -186,7 +173,7 @@ def test_a_stream_map_does_to_a_row_what_it_says(
     tmp_path: Path,
 ) -> None:
     """In a BATCH file as in a RECORD; the bookmark is no concern of it."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(
             sandbox,
             start_date="2025-02-20",
@@ -195,8 +182,8 @@ def test_a_stream_map_does_to_a_row_what_it_says(
             stream_map_config={"salt": "s"},
             **(batches(tmp_path) if is_batch else {}),
         )
-    assert_ended_well(ran)
-    held = rows_of(sandbox.company, windows("DAY", date(2025, 2, 20), TODAY, periods_per_window=6))
+    assert_succeeded(ran)
+    held = expected_rows(sandbox.company, expected_windows("DAY", date(2025, 2, 20), TODAY, periods_per_window=6))
     by_map: dict[str, list[dict[str, Any]]] = {
         str(ALIASED): held,
         str(FILTERED): [row for row in held if row["calls_as_host"] > 0],
@@ -217,17 +204,17 @@ def test_a_stream_map_does_to_a_row_what_it_says(
 def test_no_state_goes_out_before_the_batch_that_holds_its_rows(size: dict[str, int], tmp_path: Path) -> None:
     """Every row up to a bookmark stands in a file that was told of before it; the files' rows are the RECORDs' rows."""
     settings: dict[str, Any] = {"streams": [*STREAMS], "periods_per_window": 13, "start_date": "2024-12-30"}
-    with gong(page_size=5) as sandbox:
+    with serve_sandbox(page_size=5) as sandbox:
         plain = run(sandbox, **settings)
         ran = run(sandbox, **settings, **batches(tmp_path, **size))
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == plain.rows
     assert ran.bookmarks == plain.bookmarks
     assert {message["type"] for message in ran.messages} == {"SCHEMA", "STATE", "BATCH"}
     _assert_rows_come_before_their_state(ran)
 
 
-def _assert_rows_come_before_their_state(ran: Run) -> None:
+def _assert_rows_come_before_their_state(ran: RunResult) -> None:
     reached: dict[str, str] = {}
     for message in ran.messages:
         for stream, row in rows_of_messages([message]):
@@ -244,16 +231,16 @@ def _assert_rows_come_before_their_state(ran: Run) -> None:
 )
 def test_no_row_comes_after_a_state_that_lies_ahead_of_it(settings: dict[str, Any]) -> None:
     """So that whatever a target has kept up to a STATE is all that the next run leaves out."""
-    with gong(page_size=3) as sandbox:
+    with serve_sandbox(page_size=3) as sandbox:
         ran = run(sandbox, streams=[*STREAMS], start_date="2025-02-01", **{"periods_per_window": 10, **settings})
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     _assert_rows_come_before_their_state(ran)
 
 
 def test_batch_and_maps_that_make_several_streams_of_one_are_refused_together(tmp_path: Path) -> None:
     """In one sentence, as the SDK would write one stream's rows only."""
     maps: dict[str, Any] = {"activity_by_day": {}, "copies": {"__source__": "activity_by_day"}}
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, stream_maps=maps, **batches(tmp_path))
     assert "stream_maps" in assert_failed(ran)
 
@@ -264,10 +251,10 @@ def test_maps_make_several_streams_of_one() -> None:
         "activity_by_day": {},
         "copies": {"__source__": "activity_by_day", "__key_properties__": [], "id": "user_id", "__else__": None},
     }
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, stream_maps=maps, start_date="2025-03-01")
-    assert_ended_well(ran)
-    held = rows_of(sandbox.company, windows("DAY", date(2025, 3, 1), TODAY))
+    assert_succeeded(ran)
+    held = expected_rows(sandbox.company, expected_windows("DAY", date(2025, 3, 1), TODAY))
     assert [row for stream, row in rows_of_messages(ran.messages) if stream == "activity_by_day"] == held
     copies = [row for stream, row in rows_of_messages(ran.messages) if stream == "copies"]
     assert copies == [{"id": row["user_id"]} for row in held]
@@ -278,20 +265,20 @@ def test_maps_make_several_streams_of_one() -> None:
 )
 def test_a_map_of_all_streams_does_not_need_all_streams_to_be_selected(streams: list[str]) -> None:
     """As one that keeps e-mail addresses out of every table is written once."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, streams=streams, stream_maps={"*": {"user_email_address": None}})
         by_default = run(sandbox, stream_maps={"*": {"user_email_address": None}})
-    assert_ended_well(ran)
-    assert_ended_well(by_default)
+    assert_succeeded(ran)
+    assert_succeeded(by_default)
     assert {tuple(row) for row in ran.rows} == {tuple(c for c in COLUMNS if c != "user_email_address")}
     assert {stream for stream, _ in rows_of_messages(ran.messages)} == {*streams}
 
 
 def test_flattening_leaves_flat_rows_as_they_are() -> None:
     """There is nothing to flatten, and nothing to lose."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, flattening_enabled=True, flattening_max_depth=2)
-        assert_ended_well(ran)
+        assert_succeeded(ran)
         assert ran.rows == run(sandbox).rows
 
 
@@ -310,13 +297,13 @@ def test_flattening_leaves_flat_rows_as_they_are() -> None:
 )
 def test_a_schema_message_is_one_that_every_loader_accepts(settings: dict[str, Any]) -> None:
     """Without `$schema` and with null first, whether a stream map or a catalog's schema brings them otherwise."""
-    catalog = catalog_of("activity_by_day")
+    catalog = catalog_selecting("activity_by_day")
     entry = next(entry for entry in catalog["streams"] if entry["tap_stream_id"] == "activity_by_day")
     entry["schema"]["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     entry["schema"]["properties"]["calls_attended"]["type"] = ["integer", "null"]
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, catalog=catalog, start_date="2025-03-10", **settings)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     (schema,) = (message["schema"] for message in ran.messages if message["type"] == "SCHEMA")
     assert "$schema" not in schema
     assert schema["properties"]["user_id"]["maxLength"] == 255
@@ -328,10 +315,10 @@ def test_versions_of_a_table_are_neither_advertised_nor_written() -> None:
     """By FULL_TABLE either: in Gong, whoever leaves stays, so there's nothing for a target to delete."""
     about = json.loads(run_command("--about", "--format=json").output)
     assert "activate-version" not in about["capabilities"]
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(
             sandbox,
-            catalog=catalog_of("activity_by_day", full_table=True),
+            catalog=catalog_selecting("activity_by_day", full_table=True),
             start_date="2025-03-10",
             emit_activate_version_messages=True,
         )
@@ -348,7 +335,7 @@ def draw_catalog(draw: Random) -> dict[str, Any]:
     """Draw streams, columns to leave out, and now and then FULL_TABLE."""
     streams = draw.sample(sorted(STREAMS), draw.randrange(1, 4))
     without = draw.sample(COLUMNS[9:], draw.choice([0, 0, 1, 5]))
-    return catalog_of(*streams, without=without, full_table=draw.random() < 0.2)
+    return catalog_selecting(*streams, without=without, full_table=draw.random() < 0.2)
 
 
 def draw_mutation(draw: Random) -> Fault:
@@ -375,7 +362,7 @@ def draw_mutation(draw: Random) -> Fault:
 @pytest.mark.parametrize("number", range(12))
 def test_whole_pages_and_single_rows_make_the_same_messages(number: int) -> None:
     """Whatever Gong answers, and whatever is selected, mapped and flattened."""
-    draw = chance("paths", number)
+    draw = seeded_random("paths", number)
     catalog = draw_catalog(draw)
     settings: dict[str, Any] = {
         "stream_maps": draw.choice([None, None, None, ALIASED, FILTERED, COMPUTED]),
@@ -399,16 +386,16 @@ def test_whole_pages_and_single_rows_make_the_same_messages(number: int) -> None
     )
     runs = []
     for is_fast in (True, False):
-        fault = draw_mutation(chance("pages", number))
-        with gong(page_size=4, company=company(12), faults=[fault]) as sandbox:
+        fault = draw_mutation(seeded_random("pages", number))
+        with serve_sandbox(page_size=4, company=company(12), faults=[fault]) as sandbox:
             if is_fast:
                 runs.append(run(sandbox, catalog=catalog, state=state, **settings))
             else:
                 with mock.patch.object(ActivityStream, "rows_are_unchanged", return_value=False):
                     runs.append(run(sandbox, catalog=catalog, state=state, **settings))
     fast, ordinary = runs
-    assert_ended_well(fast)
-    assert_ended_well(ordinary)
+    assert_succeeded(fast)
+    assert_succeeded(ordinary)
     assert without_times(fast) == without_times(ordinary)
 
 
@@ -417,10 +404,10 @@ def test_whole_pages_and_single_rows_make_the_same_messages(number: int) -> None
 
 def test_settings_come_from_the_environment_in_their_own_types() -> None:
     """Numbers, booleans and arrays among them."""
-    with gong(page_size=5) as sandbox:
+    with serve_sandbox(page_size=5) as sandbox:
         ids = [user.user_id for user in sandbox.company.users[:4]]
         wanted = {
-            **settings_for(sandbox),
+            **sandbox_settings(sandbox),
             "start_date": "2025-01-06",
             "periods_per_window": 3,
             "include_open_period": True,
@@ -431,12 +418,12 @@ def test_settings_come_from_the_environment_in_their_own_types() -> None:
         }
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in wanted.items()}
         environment = {f"TAP_GONG_ACTIVITY_{name.upper()}": text for name, text in texts.items()}
-        nothing = dict.fromkeys(settings_for(sandbox))
+        nothing = dict.fromkeys(sandbox_settings(sandbox))
         from_environment = run(
             sandbox, "--config=ENV", environment=environment, streams=["activity_by_week"], **nothing
         )
         from_file = run(sandbox, streams=["activity_by_week"], **wanted)
-    assert_ended_well(from_environment)
+    assert_succeeded(from_environment)
     assert from_environment.rows == from_file.rows != []
     assert [record.body for record in from_environment.requests] == [record.body for record in from_file.requests]
     assert from_environment.waits == pytest.approx(from_file.waits)
@@ -446,16 +433,16 @@ def test_settings_come_from_the_environment_in_their_own_types() -> None:
 
 def test_the_environment_overrides_a_file() -> None:
     """As the SDK has it, whichever stands first on the command line."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         environment = {"TAP_GONG_ACTIVITY_START_DATE": "2025-03-10"}
         ran = run(sandbox, "--config=ENV", environment=environment, start_date="2025-01-01")
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert min(row["period_start_date"] for row in ran.rows) == "2025-03-10"
 
 
 def test_a_mistyped_variable_ends_the_run_with_a_sentence() -> None:
     """Before any request."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         for name, text in (("PERIODS_PER_WINDOW", "many"), ("INCLUDE_OPEN_PERIOD", "perhaps"), ("USER_IDS", "[1]")):
             ran = run(sandbox, "--config=ENV", environment={f"TAP_GONG_ACTIVITY_{name}": text})
             assert name.lower() in assert_failed(ran)

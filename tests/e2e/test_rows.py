@@ -9,24 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import HandClock
-from support.fake_time_runs import (
+from support.catalogs import catalog_selecting
+from support.expected_rows import (
     COLUMNS,
-    NOON,
     STREAMS,
-    TODAY,
-    Span,
-    assert_ended_well,
-    catalog_of,
-    chance,
+    ExpectedWindow,
     company,
-    gong,
-    keyed,
-    one_by_one,
-    rows_of,
-    rows_of_messages,
-    run,
-    windows,
+    expected_rows,
+    expected_windows,
+    rows_by_key,
 )
+from support.fake_clock import NOON, TODAY
+from support.fake_time_runs import run, serve_rate_limited_sandbox, serve_sandbox
+from support.run_results import assert_succeeded, rows_of_messages
+from support.seeded_random import seeded_random
 
 if TYPE_CHECKING:
     from random import Random
@@ -37,7 +33,7 @@ ZONES = ("America/Los_Angeles", "Asia/Kolkata", "Pacific/Kiritimati", "America/S
 LAST_ZONE_ON_EARTH = timezone(timedelta(hours=-12))
 
 
-def requests_needed(of: Company, spans: list[Span], page_size: int, **filters: Any) -> int:  # noqa: ANN401 - as in rows_of
+def requests_needed(of: Company, spans: list[ExpectedWindow], page_size: int, **filters: Any) -> int:  # noqa: ANN401 - as in rows_of
     """Count the pages of the windows; one that holds nothing has to be asked for as well."""
     users = [len({row.user_id for row in of.rows(span.grain, span.start, span.end, **filters)}) for span in spans]
     return sum(max(1, -(-count // page_size)) for count in users)
@@ -56,9 +52,9 @@ class Case:
     settings: dict[str, Any]
     filters: dict[str, Any]
 
-    def spans(self, grain: str, start: date | None = None) -> list[Span]:
+    def spans(self, grain: str, start: date | None = None) -> list[ExpectedWindow]:
         """Give the windows to read."""
-        return windows(
+        return expected_windows(
             grain,
             start or self.start,
             self.end,
@@ -101,17 +97,17 @@ def draw_case(draw: Random) -> Case:
 @pytest.mark.parametrize("number", range(15))
 def test_rows_states_and_requests_are_those_that_the_company_makes_necessary(number: int) -> None:
     """Whatever the range, zone, windows, page size and filters, at first and when resumed from any of its states."""
-    draw = chance("rows", number)
+    draw = seeded_random("rows", number)
     case = draw_case(draw)
     streams = sorted(draw.sample(sorted(STREAMS), draw.choice([1, 1, 2, 5])))
-    with gong(company=case.of, clock=HandClock(case.now), page_size=case.page_size) as sandbox:
+    with serve_sandbox(company=case.of, clock=HandClock(case.now), page_size=case.page_size) as sandbox:
         first = run(sandbox, streams=streams, **case.settings)
-        assert_ended_well(first)
+        assert_succeeded(first)
         states: list[tuple[str, str]] = []
         for stream in streams:
             spans = case.spans(STREAMS[stream])
             rows = [message["record"] for message in first.messages if _is_record_of(stream, message)]
-            assert rows == rows_of(case.of, spans, **case.filters)
+            assert rows == expected_rows(case.of, spans, **case.filters)
             asked = [record for record in first.requests if record.body["aggregationPeriod"] == STREAMS[stream]]
             assert len(asked) == requests_needed(case.of, spans, case.page_size, **case.filters)
             assert {(record.body["filter"]["fromDate"], record.body["filter"]["toDate"]) for record in asked} == {
@@ -125,14 +121,14 @@ def test_rows_states_and_requests_are_those_that_the_company_makes_necessary(num
 def _assert_resumes(draw: Random, case: Case, sandbox: Sandbox, streams: list[str], states: list[Any]) -> None:
     state, lookback = draw.choice([{}, *states]), draw.choice([0, 1, 7, 40, 5000])
     again = run(sandbox, streams=streams, state=state, **case.settings, lookback_days=lookback)
-    assert_ended_well(again)
+    assert_succeeded(again)
     expected = []
     for stream in streams:
         bookmark = state.get("bookmarks", {}).get(stream, {}).get("replication_key_value")
         start = case.start
         if bookmark is not None and lookback < 5000:
             start = max(start, date.fromisoformat(bookmark) - timedelta(days=lookback))
-        expected += rows_of(case.of, case.spans(STREAMS[stream], start), **case.filters)
+        expected += expected_rows(case.of, case.spans(STREAMS[stream], start), **case.filters)
     assert again.rows == expected
     assert {**_bookmarks(states[-1:]), **_bookmarks(again.states[-1:])} == _bookmarks(states[-1:])
 
@@ -158,17 +154,17 @@ def _is_record_of(stream: str, message: dict[str, Any]) -> bool:
 
 def test_a_row_carries_exactly_the_columns_and_each_key_once() -> None:
     """In the contract's order, over several windows and pages, in each stream."""
-    with one_by_one(company=company(6), page_size=3) as sandbox:
+    with serve_rate_limited_sandbox(company=company(6), page_size=3) as sandbox:
         ran = run(sandbox, streams=[*STREAMS], max_parallel_windows=1, periods_per_window=5, start_date="2024-01-01")
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert {tuple(row) for row in ran.rows} == {COLUMNS}
-    assert len(ran.rows) == len(ran.keyed)
+    assert len(ran.rows) == len(ran.rows_by_key)
     assert {(stream, row["aggregation_period"]) for stream, row in rows_of_messages(ran.messages)} == {*STREAMS.items()}
 
 
 def test_a_user_id_stays_text_whatever_its_length() -> None:
     """Also where no integer of 64 bits holds it."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox)
     ids = {row["user_id"] for row in ran.rows}
     assert all(type(user_id) is str for user_id in ids)
@@ -178,19 +174,19 @@ def test_a_user_id_stays_text_whatever_its_length() -> None:
 
 def test_only_days_are_read_without_a_catalog() -> None:
     """Each other grain costs calls of its own, so it has to be asked for."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert {message["stream"] for message in ran.messages if "stream" in message} == {"activity_by_day"}
 
 
 def test_a_schema_comes_before_the_rows_and_a_state_after_each_window() -> None:
     """Also after a window without a row, which Gong answers with a 404."""
-    with gong(faults=["status=404,from=2025-03-04"]) as sandbox:
+    with serve_sandbox(faults=["status=404,from=2025-03-04"]) as sandbox:
         ran = run(sandbox, start_date="2025-03-01", periods_per_window=3)
-    assert_ended_well(ran)
-    spans = windows("DAY", date(2025, 3, 1), TODAY, periods_per_window=3)
-    users = [len({row["user_id"] for row in rows_of(sandbox.company, [span])}) for span in spans]
+    assert_succeeded(ran)
+    spans = expected_windows("DAY", date(2025, 3, 1), TODAY, periods_per_window=3)
+    users = [len({row["user_id"] for row in expected_rows(sandbox.company, [span])}) for span in spans]
     users[1] = 0
     expected = ["SCHEMA"]
     for span, count in zip(spans, users, strict=True):
@@ -202,7 +198,7 @@ def test_a_schema_comes_before_the_rows_and_a_state_after_each_window() -> None:
 
 def test_the_open_period_is_marked_and_does_not_move_the_bookmark_past_its_start() -> None:
     """It is read last and alone, and the next run reads it again."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, streams=["activity_by_week"], include_open_period=True, start_date="2025-02-24")
         again = run(
             sandbox, streams=["activity_by_week"], include_open_period=True, start_date="2025-02-24", state=ran.state
@@ -215,19 +211,19 @@ def test_the_open_period_is_marked_and_does_not_move_the_bookmark_past_its_start
     }
     assert {row["period_end_date"] for row in ran.rows if not row["is_complete"]} == {"2025-03-12"}
     assert ran.bookmarks == {"activity_by_week": "2025-03-10"}
-    assert again.keyed == {key: row for key, row in ran.keyed.items() if not row["is_complete"]}
+    assert again.rows_by_key == {key: row for key, row in ran.rows_by_key.items() if not row["is_complete"]}
     assert again.bookmarks == ran.bookmarks
 
 
 @pytest.mark.parametrize("stream", ["activity_by_day", "activity_by_year"])
 def test_nothing_to_read_makes_no_request_and_keeps_the_state(stream: str) -> None:
     """And ends with 0, without a warning."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         first = run(sandbox, streams=[stream], start_date="2023-12-30")
         again = run(sandbox, streams=[stream], start_date="2023-12-30", state=first.state)
         future = run(sandbox, streams=[stream], start_date="2025-03-12")
     for ran in (again, future):
-        assert_ended_well(ran)
+        assert_succeeded(ran)
         assert ran.requests == []
         assert ran.warnings == []
     assert again.state == first.state
@@ -248,9 +244,9 @@ def test_a_bookmark_never_moves_backwards(settings: dict[str, Any], bookmark: st
     state = {
         "bookmarks": {"activity_by_day": {"replication_key": "period_end_date", "replication_key_value": bookmark}}
     }
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, state=state, **settings)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     values = [date.fromisoformat(value) for _, value in _moves(ran.states)]
     assert values == sorted(values)
     assert min(values) == date.fromisoformat(bookmark)
@@ -260,9 +256,9 @@ def test_a_state_of_other_streams_is_kept() -> None:
     """A run of one stream hands on what it was given of the others."""
     entry = {"replication_key": "period_end_date", "replication_key_value": "2025-02-01"}
     state = {"bookmarks": {"activity_by_month": entry, "another_taps_stream": {"replication_key_value": 5}}}
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, state=state)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert {name: ran.state["bookmarks"][name] for name in state["bookmarks"]} == state["bookmarks"]
     assert ran.bookmarks["activity_by_day"] == "2025-03-12"
 
@@ -270,11 +266,11 @@ def test_a_state_of_other_streams_is_kept() -> None:
 @pytest.mark.parametrize("null", ["null=usersAggregateActivity", "drop=usersAggregateActivity"])
 def test_a_null_or_missing_array_is_a_window_without_rows(null: str) -> None:
     """If Gong doesn't count anybody either; a STATE follows it as any other."""
-    with gong(faults=[f"{null},from=2025-03-05", "set=records.totalRecords:0,from=2025-03-05"]) as sandbox:
+    with serve_sandbox(faults=[f"{null},from=2025-03-05", "set=records.totalRecords:0,from=2025-03-05"]) as sandbox:
         ran = run(sandbox, start_date="2025-03-03", periods_per_window=2)
-    assert_ended_well(ran)
-    spans = windows("DAY", date(2025, 3, 3), TODAY, periods_per_window=2)
-    assert ran.rows == rows_of(sandbox.company, [spans[0], *spans[2:]])
+    assert_succeeded(ran)
+    spans = expected_windows("DAY", date(2025, 3, 3), TODAY, periods_per_window=2)
+    assert ran.rows == expected_rows(sandbox.company, [spans[0], *spans[2:]])
     assert ran.bookmarks == {"activity_by_day": "2025-03-12"}
 
 
@@ -287,19 +283,19 @@ def test_null_counters_addresses_and_user_items_stay_null_or_go_without_rows() -
         f"null={everywhere}.userEmailAddress",
         "null=usersAggregateActivity.0.userAggregateActivity",
     ]
-    with gong(faults=faults) as sandbox:
+    with serve_sandbox(faults=faults) as sandbox:
         ran = run(sandbox, start_date="2025-03-01")
-    assert_ended_well(ran)
-    held = rows_of(sandbox.company, windows("DAY", date(2025, 3, 1), TODAY))
+    assert_succeeded(ran)
+    held = expected_rows(sandbox.company, expected_windows("DAY", date(2025, 3, 1), TODAY))
     nothing = {"calls_as_host": None, "calls_attended": None, "user_email_address": None}
     assert ran.rows == [{**row, **nothing} for row in held if row["user_id"] != held[0]["user_id"]]
 
 
 def test_a_run_without_a_row_ends_well_with_one_warning() -> None:
     """It names what may leave nobody; the windows' own warning is one as well, however many they are."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, user_ids=["1"], start_date="2025-01-01", periods_per_window=10)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert ran.rows == []
     assert ran.bookmarks == {"activity_by_day": "2025-03-12"}
     (found_nothing, no_row) = ran.warnings
@@ -312,18 +308,22 @@ def test_dates_are_the_companys_own_where_gong_answers_in_utc() -> None:
     """Read in company_timezone, for companies on either side of Greenwich and where a day is skipped."""
     for zone in ZONES:
         of = company(12, zone)
-        with gong(company=of, faults=["utc_dates"]) as sandbox:
+        with serve_sandbox(company=of, faults=["utc_dates"]) as sandbox:
             ran = run(sandbox, streams=[*STREAMS], start_date="2024-08-20")
         today = NOON.astimezone(of.zone).date()
         assert ran.status == 0, ran.log
-        expected = [row for grain in STREAMS.values() for row in rows_of(of, windows(grain, date(2024, 8, 20), today))]
-        assert ran.keyed == keyed(expected)
+        expected = [
+            row
+            for grain in STREAMS.values()
+            for row in expected_rows(of, expected_windows(grain, date(2024, 8, 20), today))
+        ]
+        assert ran.rows_by_key == rows_by_key(expected)
         assert Counter(map(len, ran.rows)) == {len(COLUMNS): len(expected)}
 
 
 def test_no_date_is_guessed_where_the_zone_is_not_known() -> None:
     """The run ends before any row of the window, and says what to set."""
-    with gong(company=company(12, "Asia/Kolkata"), faults=["utc_dates"]) as sandbox:
+    with serve_sandbox(company=company(12, "Asia/Kolkata"), faults=["utc_dates"]) as sandbox:
         ran = run(sandbox, company_timezone=None)
     assert ran.status == 1
     assert ran.rows == []
@@ -336,9 +336,9 @@ def test_full_table_in_the_catalog_reads_everything_each_time() -> None:
     state = {
         "bookmarks": {"activity_by_day": {"replication_key": "period_end_date", "replication_key_value": "2025-03-01"}}
     }
-    with gong(page_size=5) as sandbox:
-        ran = run(sandbox, catalog=catalog_of("activity_by_day", full_table=True), state=state)
-    assert_ended_well(ran)
-    expected = rows_of(sandbox.company, windows("DAY", date(2024, 11, 20), TODAY))
+    with serve_sandbox(page_size=5) as sandbox:
+        ran = run(sandbox, catalog=catalog_selecting("activity_by_day", full_table=True), state=state)
+    assert_succeeded(ran)
+    expected = expected_rows(sandbox.company, expected_windows("DAY", date(2024, 11, 20), TODAY))
     assert ran.rows == expected
     assert all(state == {} or "2025-03-12" not in str(state) for state in ran.states)

@@ -10,7 +10,11 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from gong_sandbox import Fault, HandClock, Status
-from support.fake_time_runs import NOON, Run, assert_failed, chance, company, gong, run, run_command, settings_for
+from support.expected_rows import company
+from support.fake_clock import NOON
+from support.fake_time_runs import run, run_command, sandbox_settings, serve_sandbox
+from support.run_results import RunResult, assert_failed
+from support.seeded_random import seeded_random
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +57,7 @@ def forms(secrets: Iterable[str]) -> set[str]:
     return ways | {json.dumps(way)[1:-1] for way in ways} | {repr(way)[1:-1] for way in ways}
 
 
-def assert_tells_none(ran: Run, secrets: Iterable[str], of: Any = None) -> None:  # noqa: ANN401 - a company
+def assert_tells_none(ran: RunResult, secrets: Iterable[str], of: Any = None) -> None:  # noqa: ANN401 - a company
     """Look for each of them in everything that was written; for addresses everywhere but in rows."""
     addresses = [user.email_address for user in (of or company(12)).users if user.email_address]
     told = ran.log + "".join(line for line in ran.output.decode().splitlines() if '"type":"RECORD"' not in line)
@@ -83,7 +87,7 @@ def echoing(fault: Status | str, *secrets: str) -> Fault | str:
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_no_fault_brings_a_key_to_light(fault: Status | str) -> None:
     """Neither the key, nor its secret, nor both as a header has them, although the server echoes them, at DEBUG."""
-    with gong(
+    with serve_sandbox(
         company=company(12),
         page_size=4,
         access_key=KEY,
@@ -101,7 +105,7 @@ def test_no_fault_brings_a_key_to_light(fault: Status | str) -> None:
 )
 def test_no_fault_brings_a_token_to_light(fault: Status) -> None:
     """At the level DEBUG."""
-    with gong(company=company(12), access_token=TOKEN, faults=[echoing(fault, TOKEN)]) as sandbox:
+    with serve_sandbox(company=company(12), access_token=TOKEN, faults=[echoing(fault, TOKEN)]) as sandbox:
         ran = run(
             sandbox,
             access_key=None,
@@ -117,10 +121,10 @@ def test_no_fault_brings_a_token_to_light(fault: Status) -> None:
 
 def test_faults_mixed_at_random_bring_nothing_to_light() -> None:
     """With windows read in parallel."""
-    draw = chance("secrets")
+    draw = seeded_random("secrets")
     for _ in range(10):
         faults = [echoing(draw.choice(FAULTS[:8]), KEY, KEY_SECRET, BASIC) for _ in range(2)]
-        with gong(
+        with serve_sandbox(
             company=company(12), page_size=4, access_key=KEY, access_key_secret=KEY_SECRET, faults=faults
         ) as sandbox:
             ran = run(sandbox, start_date="2025-02-01", periods_per_window=5, environment={"LOGLEVEL": "DEBUG"})
@@ -168,7 +172,7 @@ def oauth_file(sandbox: Sandbox, folder: Path, **changes: Any) -> Path:  # noqa:
 )
 def test_no_token_of_oauth_comes_to_light(fault: str, tmp_path: Path) -> None:
     """Neither the client's secret, nor any refresh or access token that the run has seen, at the level DEBUG."""
-    with gong(company=company(12), clock=HandClock(NOON), token_lifetime=900.0, faults=[fault]) as sandbox:
+    with serve_sandbox(company=company(12), clock=HandClock(NOON), token_lifetime=900.0, faults=[fault]) as sandbox:
         path = oauth_file(sandbox, tmp_path)
         secrets = {sandbox.tokens.client_secret, sandbox.tokens.refresh_token}
         secrets.add(base64.b64encode(f"{sandbox.tokens.client_id}:{sandbox.tokens.client_secret}".encode()).decode())
@@ -226,20 +230,20 @@ def test_no_token_of_oauth_comes_to_light(fault: str, tmp_path: Path) -> None:
 )
 def test_a_wrong_setting_brings_no_secret_to_light(wrong: dict[str, Any]) -> None:
     """Also where the secret is of the wrong type, or stands in the wrong place, at DEBUG."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         settings = {"access_key": KEY, "access_key_secret": KEY_SECRET, **wrong}
         ran = run(sandbox, **settings, environment={"LOGLEVEL": "DEBUG"})
     assert ran.status != 0
     assert "Traceback" not in ran.log
     secrets = [KEY, KEY_SECRET, TOKEN, BASIC, "51515151515", "51_515_151_515"]
     assert_tells_none(
-        Run(ran.status, ran.output, ran.log.replace(ADDRESS, "") if "user_ids" in wrong else ran.log), secrets
+        RunResult(ran.status, ran.output, ran.log.replace(ADDRESS, "") if "user_ids" in wrong else ran.log), secrets
     )
 
 
 def test_a_secret_from_the_environment_stays_there() -> None:
     """Whatever its name was mistyped as."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         environment = {
             "TAP_GONG_ACTIVITY_ACCESS_KEY": KEY,
             "TAP_GONG_ACTIVITY_ACCESS_KEY_SECRET": KEY_SECRET,
@@ -254,8 +258,8 @@ def test_a_secret_from_the_environment_stays_there() -> None:
 @pytest.mark.parametrize("arguments", [["--about"], ["--about", "--format=json"], ["--about", "--format=markdown"]])
 def test_about_and_discovery_know_no_secret(arguments: list[str]) -> None:
     """Although they are given the settings."""
-    with gong() as sandbox:
-        config = settings_for(sandbox, access_key=KEY, access_key_secret=KEY_SECRET)
+    with serve_sandbox() as sandbox:
+        config = sandbox_settings(sandbox, access_key=KEY, access_key_secret=KEY_SECRET)
     for ran in (
         run_command(*arguments, config=config, environment={"LOGLEVEL": "DEBUG"}),
         run_command("--discover", config=config, environment={"LOGLEVEL": "DEBUG"}),
@@ -266,8 +270,8 @@ def test_about_and_discovery_know_no_secret(arguments: list[str]) -> None:
 
 def test_a_config_file_that_is_cut_off_is_not_repeated() -> None:
     """Nor is a state or a catalog."""
-    with gong() as sandbox:
-        text = json.dumps(settings_for(sandbox, access_key=KEY, access_key_secret=KEY_SECRET))
+    with serve_sandbox() as sandbox:
+        text = json.dumps(sandbox_settings(sandbox, access_key=KEY, access_key_secret=KEY_SECRET))
         for ran in (
             run_command(config=text[:-5], environment={"LOGLEVEL": "DEBUG"}),
             run_command(config=json.dumps([text]), environment={"LOGLEVEL": "DEBUG"}),
@@ -278,7 +282,7 @@ def test_a_config_file_that_is_cut_off_is_not_repeated() -> None:
 
 def test_a_proxys_password_is_told_to_nobody() -> None:
     """Where no connection can be had through it."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         closed = f"http://{quote(KEY, safe='')}:{quote(KEY_SECRET, safe='')}@127.0.0.1:9"
         ran = run(
             sandbox,
@@ -294,7 +298,7 @@ def test_a_netrc_file_takes_no_part(tmp_path: Path) -> None:
     """An entry for the host replaces no credential, and is told to nobody."""
     (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login somebody password {TOKEN.replace(' ', '')}\n")
     (tmp_path / ".netrc").chmod(0o600)
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, start_date="2025-03-01", environment={"HOME": str(tmp_path), "LOGLEVEL": "DEBUG"})
     assert ran.status == 0, ran.log
     assert os.fspath(tmp_path) not in ran.log

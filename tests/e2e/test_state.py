@@ -8,23 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import Clock as SandboxClock
-from support.fake_time_runs import (
-    STREAMS,
-    TODAY,
-    Keyed,
-    Run,
-    assert_ended_well,
-    assert_failed,
-    catalog_of,
-    chance,
-    company,
-    gong,
-    kept_of,
-    keyed,
-    rows_of,
-    run,
-    windows,
-)
+from support.catalogs import catalog_selecting
+from support.expected_rows import STREAMS, RowsByKey, company, expected_rows, expected_windows, rows_by_key
+from support.fake_clock import TODAY
+from support.fake_time_runs import run, serve_sandbox
+from support.run_results import RunResult, assert_failed, assert_succeeded, committed_rows_and_state
+from support.seeded_random import seeded_random
 
 from tap_gong_activity.base.clock import Clock
 
@@ -44,13 +33,13 @@ def state_of(bookmark: str, history_start: str | None = None, stream: str = DAY)
     return {"bookmarks": {stream: entry | ({"history_start_date": history_start} if history_start else {})}}
 
 
-def reached(ran: Run, stream: str = DAY) -> list[tuple[str, str]]:
+def reached(ran: RunResult, stream: str = DAY) -> list[tuple[str, str]]:
     """The history's start and the bookmark in each STATE that has them."""
     entries = [state.get("bookmarks", {}).get(stream, {}) for state in ran.states]
     return [(entry["history_start_date"], entry["replication_key_value"]) for entry in entries if entry]
 
 
-def asked(ran: Run) -> list[tuple[str, str]]:
+def asked(ran: RunResult) -> list[tuple[str, str]]:
     """The dates of each window that was requested, in order."""
     spans = [(record.body["filter"]["fromDate"], record.body["filter"]["toDate"]) for record in ran.requests]
     return list(dict.fromkeys(spans))
@@ -59,21 +48,21 @@ def asked(ran: Run) -> list[tuple[str, str]]:
 # The last message
 
 
-def ends_with_state(ran: Run) -> bool:
+def ends_with_state(ran: RunResult) -> bool:
     """Whether the last message is the state that a target should keep."""
     return bool(ran.messages) and ran.messages[-1]["type"] == "STATE"
 
 
 def test_the_last_message_is_a_state_also_if_nothing_moved() -> None:
     """Of the second of two streams, of FULL_TABLE, of a run before anything has ended, of one that selects nothing."""
-    with gong(page_size=5) as sandbox:
+    with serve_sandbox(page_size=5) as sandbox:
         first = run(sandbox, streams=[DAY, "activity_by_month"], lookback_days=7)
         again = run(sandbox, streams=[DAY, "activity_by_month"], lookback_days=7, state=first.state)
-        full_table = run(sandbox, catalog=catalog_of(DAY, full_table=True), state=first.state)
+        full_table = run(sandbox, catalog=catalog_selecting(DAY, full_table=True), state=first.state)
         too_early = run(sandbox, streams=["activity_by_year"], start_date="2025-02-01")
-        nothing = run(sandbox, catalog=catalog_of(), state=first.state)
+        nothing = run(sandbox, catalog=catalog_selecting(), state=first.state)
     for ran in (first, again, full_table, too_early, nothing):
-        assert_ended_well(ran)
+        assert_succeeded(ran)
         assert ends_with_state(ran)
     assert again.state == nothing.state == first.state
     assert too_early.state.get("bookmarks", {}).get("activity_by_year", {}) == {}
@@ -81,7 +70,7 @@ def test_the_last_message_is_a_state_also_if_nothing_moved() -> None:
 
 def test_each_window_is_followed_by_a_state_also_if_it_says_nothing_new() -> None:
     """As the lookback's windows do, which end before the bookmark: targets forget a state that rows follow."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(
             sandbox,
             start_date="2025-02-01",
@@ -108,7 +97,7 @@ def test_a_failed_run_repeats_the_last_state_that_stood(is_batch: bool, tmp_path
             "batch_size": 7,
         }
     for window in ("2025-02-21", "2025-02-01"):
-        with gong(page_size=5, faults=[f"status=400,from={window},page=2"]) as sandbox:
+        with serve_sandbox(page_size=5, faults=[f"status=400,from={window},page=2"]) as sandbox:
             ran = run(sandbox, **settings)
         sentence = assert_failed(ran)
         assert ends_with_state(ran)
@@ -126,15 +115,17 @@ def test_full_table_has_neither_bookmark_nor_history() -> None:
     """Also if it was incremental before: it ends with a STATE that says so, and reads everything each time."""
     state = state_of("2025-03-01", "2025-01-01")
     other = state_of("2024-12-01", "2024-01-01", "activity_by_month")["bookmarks"]
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(
             sandbox,
-            catalog=catalog_of(DAY, full_table=True),
+            catalog=catalog_selecting(DAY, full_table=True),
             state={"bookmarks": {**state["bookmarks"], **other}},
             start_date="2025-02-01",
         )
-    assert_ended_well(ran)
-    assert ran.keyed == keyed(rows_of(sandbox.company, windows("DAY", date(2025, 2, 1), TODAY)))
+    assert_succeeded(ran)
+    assert ran.rows_by_key == rows_by_key(
+        expected_rows(sandbox.company, expected_windows("DAY", date(2025, 2, 1), TODAY))
+    )
     assert all(found == {"bookmarks": {DAY: {}, **other}} for found in ran.states)
 
 
@@ -143,7 +134,7 @@ def test_full_table_has_neither_bookmark_nor_history() -> None:
 
 def test_history_is_extended_when_start_date_moves_back() -> None:
     """New days first, then the open period, then the missing windows, newest first; each moves the history's start."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(
             sandbox,
             streams=["activity_by_week"],
@@ -155,7 +146,7 @@ def test_history_is_extended_when_start_date_moves_back() -> None:
             state=state_of("2025-02-24", "2025-02-10", "activity_by_week"),
         )
         again = run(sandbox, streams=["activity_by_week"], start_date="2025-01-08", state=ran.state)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert asked(ran) == [
         ("2025-02-17", "2025-03-03"),
         ("2025-03-03", "2025-03-10"),
@@ -178,7 +169,7 @@ def test_history_is_extended_when_start_date_moves_back() -> None:
 
 def test_days_that_start_date_skipped_are_read_once_it_moves_back() -> None:
     """Forward past the bookmark, and back: what lies between is read, and what lay before it again."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         first = run(sandbox, start_date="2025-01-01", end_date="2025-01-20")
         forward = run(sandbox, start_date="2025-02-25", state=first.state)
         back = run(sandbox, start_date="2025-01-01", state=forward.state)
@@ -191,7 +182,7 @@ def test_days_that_start_date_skipped_are_read_once_it_moves_back() -> None:
 def test_an_end_date_at_or_before_the_history_holds_it_back() -> None:
     """A warning says why; a later end_date lets it go."""
     state = state_of("2025-03-12", "2025-02-01")
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         held = run(sandbox, start_date="2025-01-10", end_date="2025-02-01", state=state)
         free = run(sandbox, start_date="2025-01-10", end_date="2025-02-02", state=state)
     for ran in (held, free):
@@ -208,10 +199,10 @@ def test_an_end_date_at_or_before_the_history_holds_it_back() -> None:
 @pytest.mark.parametrize("bookmark", ["2025-03-01", "2025-03-12"])
 def test_a_state_of_an_older_version_begins_at_start_date(bookmark: str) -> None:
     """Both entries are in every STATE from the first on, also if there's nothing to read; later it's extended."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         ran = run(sandbox, start_date="2025-02-01", state=state_of(bookmark))
         earlier = run(sandbox, start_date="2025-01-20", state=ran.state)
-    assert_ended_well(ran)
+    assert_succeeded(ran)
     assert {history_start for history_start, _ in reached(ran)} == {"2025-02-01"}
     assert len(reached(ran)) == len(ran.states)
     assert asked(ran) == ([("2025-03-01", "2025-03-12")] if bookmark == "2025-03-01" else [])
@@ -220,7 +211,7 @@ def test_a_state_of_an_older_version_begins_at_start_date(bookmark: str) -> None
 
 def test_a_state_whose_history_is_not_a_date_ends_the_run_with_a_sentence() -> None:
     """Before any request."""
-    with gong() as sandbox:
+    with serve_sandbox() as sandbox:
         for value in ("yesterday", 20250101, "2025-02-30", ["2025-01-01"]):
             state = state_of("2025-03-01")
             state["bookmarks"][DAY]["history_start_date"] = value
@@ -239,13 +230,13 @@ def test_any_sequence_of_runs_and_kills_delivers_what_one_run_would(
     number: int, forker: TapForker, tmp_path: Path
 ) -> None:
     """However start_date, end_date and everything else about windows change between them."""
-    draw = chance("history", number)
+    draw = seeded_random("history", number)
     stream = draw.choice(sorted(STREAMS))
     days = {"activity_by_day": 60, "activity_by_week": 300, "activity_by_month": 1000}.get(stream, 2500)
-    catalog = catalog_of(stream)
-    kept: Keyed = {}
+    catalog = catalog_selecting(stream)
+    kept: RowsByKey = {}
     state: dict[str, Any] = {}
-    with gong(company=company(6), clock=SandboxClock(), page_size=3) as sandbox:
+    with serve_sandbox(company=company(6), clock=SandboxClock(), page_size=3) as sandbox:
         start = TODAY
         for count in range(draw.randrange(2, 6)):
             start = TODAY - timedelta(days=draw.randrange(2, days))
@@ -260,9 +251,9 @@ def test_any_sequence_of_runs_and_kills_delivers_what_one_run_would(
                     "batch_size": draw.choice([1, 7, 1000]),
                 }
             output = killed_output(draw, sandbox, forker, catalog, state, settings)
-            rows, left = kept_of(output)
+            rows, left = committed_rows_and_state(output)
             assert_state_moves_one_way(state, left, stream)
-            kept |= keyed(row for _, row in rows)
+            kept |= rows_by_key(row for _, row in rows)
             state = left or state
         last = run(
             sandbox,
@@ -272,10 +263,10 @@ def test_any_sequence_of_runs_and_kills_delivers_what_one_run_would(
             requests_per_second=10_000,
             start_date=str(start),
         )
-    assert_ended_well(last)
+    assert_succeeded(last)
     assert_state_moves_one_way(state, last.state, stream)
-    kept |= last.keyed
-    expected = keyed(rows_of(company(6), windows(STREAMS[stream], start, TODAY)))
+    kept |= last.rows_by_key
+    expected = rows_by_key(expected_rows(company(6), expected_windows(STREAMS[stream], start, TODAY)))
     for key, row in expected.items():
         # Rows of zeros depend on the window that they're read in.
         if any(value for column, value in row.items() if column.startswith(("calls_", "own_", "others_"))):
@@ -309,7 +300,7 @@ def killed_output(
     process.read(draw.choice([0, 3_000, 20_000, 10**9]) * draw.randrange(1, 5))
     if how is not None:
         process.send(how)
-    ended = process.end()
+    ended = process.finish()
     assert "Traceback" not in ended.log
     return ended.output
 

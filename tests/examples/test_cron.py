@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gong_sandbox import Company, Sandbox
-from support.expected_rows import company_rows
-from support.loader_runs import TAP, bookmarks, settings_for, surroundings
+from support.child_processes import TAP, clean_environment
+from support.expected_rows import ExpectedWindow, expected_rows
+from support.loader_runs import unthrottled_settings
+from support.run_results import bookmarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +68,7 @@ class Machine:
         # Not the interpreter's path after a #!, which can't hold a space.
         target.write_text(f"#!/bin/bash\nexec {shlex.quote(sys.executable)} {shlex.quote(str(program))}\n")
         target.chmod(0o755)
-        settings = settings_for(sandbox, start_date=START, end_date=END, periods_per_window=7, max_retries=0)
+        settings = unthrottled_settings(sandbox, start_date=START, end_date=END, periods_per_window=7, max_retries=0)
         (folder / "config.json").write_text(json.dumps(settings))
         self.order()
 
@@ -80,7 +82,7 @@ class Machine:
         return subprocess.Popen(
             [self.folder / SCRIPT.name],
             cwd="/",
-            env={**surroundings(), "PATH": path},
+            env={**clean_environment(), "PATH": path},
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -94,8 +96,7 @@ class Machine:
 
     def bookmark(self) -> str | None:
         """Return the bookmark that the kept state holds."""
-        state = self.folder / "state.json"
-        return bookmarks(state.read_text()).get("activity_by_day") if "bookmarks" in state.read_text() else None
+        return bookmarks(json.loads((self.folder / "state.json").read_text() or "{}")).get("activity_by_day")
 
     def lost(self, bookmark: str | None = END) -> set[tuple[str, str]]:
         """Return the keys of rows before the bookmark that were never loaded."""
@@ -104,7 +105,9 @@ class Machine:
         expected = {
             (row["user_id"], row["period_start_date"])
             for start, end in zip([START, *WINDOWS], WINDOWS, strict=False)
-            for row in company_rows(COMPANY, "DAY", date.fromisoformat(start), date.fromisoformat(end))
+            for row in expected_rows(
+                COMPANY, [ExpectedWindow("DAY", date.fromisoformat(start), date.fromisoformat(end))]
+            )
             if bookmark and row["period_end_date"] <= bookmark
         }
         return expected - loaded

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from gong_sandbox import Company, Sandbox
-from support.expected_rows import company_rows
+from support.expected_rows import ExpectedWindow, expected_rows
 from support.meltano_project import MeltanoProject
 from support.postgres_server import postgres_database
 
@@ -125,13 +125,13 @@ def loaded_files(project: MeltanoProject, loader: str) -> dict[str, list[list[Ro
 
 def rows_of_first_run(grain: str) -> list[Row]:
     """Return the rows that the company has for the first run."""
-    return company_rows(COMPANY, grain, START, FIRST_END)
+    return expected_rows(COMPANY, [ExpectedWindow(grain, START, FIRST_END)])
 
 
 def rows_of_second_run(grain: str) -> list[Row]:
     """Return the rows that the company has for the second run."""
     end = SECOND_END if grain == "DAY" else LAST_WHOLE_WEEK_ENDS
-    return company_rows(COMPANY, grain, LOOKED_BACK_TO, end)
+    return expected_rows(COMPANY, [ExpectedWindow(grain, LOOKED_BACK_TO, end)])
 
 
 def in_csv(rows: list[Row]) -> list[dict[str, str]]:

@@ -1,1 +1,1 @@
-"""What the tests of the tap share."""
+"""Helpers of the tap's tests."""

@@ -1,4 +1,4 @@
-"""Settings as a user would give them, with the credentials that the tests look for in every output."""
+"""The default configuration of tests, and its credentials."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ KEY: dict[str, Any] = {"access_key": ACCESS_KEY, "access_key_secret": ACCESS_KEY
 CONFIG: dict[str, Any] = {**KEY, "start_date": "2025-03-03"}
 
 
-def settings_of(**given: Any) -> Settings:  # noqa: ANN401 (any setting)
-    """Settings with a key and a start date, and what is given besides."""
-    return read_settings({**CONFIG, **given})
+def settings_with(**settings: Any) -> Settings:  # noqa: ANN401 - any setting
+    """Return the default settings, updated with these."""
+    return read_settings({**CONFIG, **settings})
 
 
-def refusal(config: dict[str, Any]) -> str:
-    """The sentence with which a configuration is refused."""
-    with pytest.raises(SettingsError) as caught:
+def settings_error(config: dict[str, Any]) -> str:
+    """Return the error message of an invalid configuration."""
+    with pytest.raises(SettingsError) as error:
         read_settings(config)
-    return str(caught.value)
+    return str(error.value)

@@ -1,4 +1,4 @@
-"""The example answer of Gong's own page for the endpoint, value for value."""
+"""The example response in Gong's documentation of the endpoint, verbatim."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TEXT = """\
   ]
 }
 """
-"""Its toDate is malformed on that page too."""
+"""Its toDate is malformed in Gong's documentation too."""
 
 CURSOR = "eyJhbGciOiJIUzI1NiJ9.eyJjYWxsSWQiM1M30.6qKwpOcvnuweTZmFRzYdtjs_YwJphJU4QIwWFM"
 
@@ -68,14 +68,14 @@ COUNTERS = {
     "callsMarkedAsFeedbackGiven": "calls_marked_as_feedback_given",
     "callsMarkedAsFeedbackReceived": "calls_marked_as_feedback_received",
 }
-"""Gong's fifteen counters in Gong's order, and what the contract calls them."""
+"""Gong's fifteen counters in Gong's order, and their columns."""
 
 
 def example() -> dict[str, Any]:
-    """A copy of the example, to be changed."""
-    answer: dict[str, Any] = json.loads(TEXT)
-    return answer
+    """Return a copy of the example that a test can change."""
+    response: dict[str, Any] = json.loads(TEXT)
+    return response
 
 
 WINDOW = Window(Grain.DAY, date(2019, 1, 20), date(2019, 1, 21))
-"""The window that the example answers."""
+"""The window of the example."""

@@ -1,10 +1,10 @@
-"""A clock that waits for nobody: whoever waits moves it, and whoever looks at it may."""
+"""Fake clocks, on which waits take no time: a wait advances the clock at once."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, TypeVar
 
 from gong_sandbox import HandClock
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOON = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
-"""Noon in Los Angeles, on 12 March 2025."""
+"""Noon in Los Angeles on a Wednesday, in the middle of a week, a month, a quarter and a year."""
+
+TODAY = date(2025, 3, 12)
+"""The date at `NOON`."""
 
 
 class FakeClock(Clock):
-    """The tap's clock, and by its `hand` the sandbox's too.
+    """The tap's clock, which advances with its waits.
 
     Attributes:
-        hand: The clock that is moved.
+        hand: The underlying clock, to be shared with a sandbox; starts at `NOON` by default.
         waits: The waits so far, in seconds.
-        tick: Seconds that pass with each look at `monotonic`.
+        tick: Seconds by which each call of `monotonic` advances the clock.
         on_wait: Called before each wait.
     """
 
-    def __init__(self, now: datetime = NOON, *, tick: float = 0.0) -> None:
+    def __init__(self, hand: HandClock | None = None, *, tick: float = 0.0) -> None:
         super().__init__()
-        self.hand = HandClock(now)
+        self.hand = hand or HandClock(NOON)
         self.waits: list[float] = []
         self.tick = tick
         self.on_wait: Callable[[float], None] = lambda _: None
@@ -54,14 +57,14 @@ class FakeClock(Clock):
         self.hand.sleep(seconds)
 
     def pass_by(self, seconds: float) -> None:
-        """Let time pass without anybody waiting."""
+        """Advance the clock without a wait."""
         self.hand.sleep(seconds)
 
 
 class SharedClock(Clock):
-    """A clock for several threads, whose time passes only while all of them wait, and then to the first wake-up.
+    """A clock shared by threads, which advances to the earliest wake-up once all of them wait.
 
-    So whoever looks at it after a wait sees the very moment until which it waited, however slow the machine is.
+    So a thread that reads it after a wait sees the exact time it waited for, however slow the machine is.
     """
 
     def __init__(self) -> None:
@@ -83,28 +86,28 @@ class SharedClock(Clock):
             while self._now < wake:
                 self._changed.wait()
 
-    def run(self, *works: Callable[[], None]) -> None:
-        """Do all of these at once, each in a thread of its own, to their ends."""
+    def run(self, *functions: Callable[[], None]) -> None:
+        """Run the functions in parallel, each in its own thread, until all have returned."""
 
-        def do(work: Callable[[], None]) -> None:
+        def call(function: Callable[[], None]) -> None:
             try:
-                work()
+                function()
             finally:
                 with self._changed:
                     self._pause()
 
-        self._running = len(works)
-        with ThreadPoolExecutor(len(works)) as threads:
-            for done in [threads.submit(do, work) for work in works]:
-                done.result()
+        self._running = len(functions)
+        with ThreadPoolExecutor(len(functions)) as threads:
+            for future in [threads.submit(call, function) for function in functions]:
+                future.result()
 
     def joined(self, threads: int) -> None:
-        """Count so many more threads, which have to call `left` at their ends."""
+        """Count more threads as running; each must call `left` when it ends."""
         with self._changed:
             self._running += threads
 
     def left(self) -> None:
-        """Count the calling thread no more."""
+        """Stop counting the calling thread as running."""
         with self._changed:
             self._pause()
 
@@ -112,21 +115,21 @@ class SharedClock(Clock):
         self._running -= 1
         if not self._running and self._wakes:
             self._now = min(self._wakes)
-            # They count as running from here on, so that no time passes before they have run.
+            # They count as running from now on, so the clock doesn't advance before they have run.
             self._running = self._wakes.count(self._now)
             self._wakes = [wake for wake in self._wakes if wake > self._now]
             self._changed.notify_all()
 
 
 class SharedCondition(threading.Condition):
-    """A condition whose waiting threads let a SharedClock's time pass."""
+    """A condition whose waiting threads count as waiting on a SharedClock."""
 
     def __init__(self, clock: SharedClock) -> None:
         super().__init__()
         self._clock = clock
         self._waiting = 0
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:  # noqa: ARG002 - of real time
+    def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:  # noqa: ARG002 - in real time
         while not (result := predicate()):
             self._waiting += 1
             self._clock.left()
@@ -134,7 +137,7 @@ class SharedCondition(threading.Condition):
         return result
 
     def notify_all(self) -> None:
-        # Here, as time would pass before they have woken.
+        # Here, because the clock would advance before they wake up.
         self._clock.joined(self._waiting)
         self._waiting = 0
         super().notify_all()

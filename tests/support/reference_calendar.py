@@ -1,4 +1,4 @@
-"""Which period a day is of, told in other ways than the tap's."""
+"""A reference calendar: periods of days, derived in other ways than the tap's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUARTERS = {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 3, 8: 3, 9: 3, 10: 4, 11: 4, 
 
 
 def period_of(grain: Grain, day: date) -> Hashable:
-    """What two days have in common that are of the same period."""
+    """Return a value that two days share if they're in the same period."""
     periods: dict[Grain, Hashable] = {
         Grain.DAY: day,
         Grain.WEEK: day.isocalendar()[:2],
@@ -27,5 +27,5 @@ def period_of(grain: Grain, day: date) -> Hashable:
 
 
 def is_boundary(grain: Grain, day: date) -> bool:
-    """Whether a period starts on that day."""
+    """Return whether a period starts on that day."""
     return day == date.min or period_of(grain, day - ONE_DAY) != period_of(grain, day)

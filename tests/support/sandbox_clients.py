@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gong_sandbox import Company, Fault, Sandbox
 
-from support.default_config import ACCESS_KEY, ACCESS_KEY_SECRET, settings_of
+from support.default_config import ACCESS_KEY, ACCESS_KEY_SECRET, settings_with
 from support.fake_clock import FakeClock
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.base.stats import Tally
@@ -136,7 +136,7 @@ def asking(
         "faults": faults,
     }
     with Sandbox(**{**defaults, **options}) as sandbox:
-        settings = settings_of(**{"api_url": sandbox.url, "requests_per_second": UNPACED, **(given or {})})
+        settings = settings_with(**{"api_url": sandbox.url, "requests_per_second": UNPACED, **(given or {})})
         tally, log, warnings = Tally(clock.hand.seconds), list[str](), dict[str, str]()
         retries = retries_of(settings, clock=clock, tally=tally, log=log.append)
         client = GongClient(

@@ -1,4 +1,4 @@
-"""Signals as at the start of a process, for tests that send some to their own."""
+"""The state of signals as at the start of a process, for tests that send signals to their own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 @contextmanager
 def no_signal_received() -> Iterator[None]:
-    """Forget, before and after, which signal was received."""
-    with mock.patch.object(signals, "_state", type(signals._state)()):  # noqa: SLF001 - one for each process
+    """Reset which signal was received, before and after."""
+    with mock.patch.object(signals, "_state", type(signals._state)()):  # noqa: SLF001 - there's one per process
         yield

@@ -1,4 +1,4 @@
-"""The whole tap in this process, with a clock that waits for nobody."""
+"""Instances of the tap in this process, on a fake clock."""
 
 from __future__ import annotations
 
@@ -16,28 +16,22 @@ if TYPE_CHECKING:
     from tap_gong_activity.base.clock import Clock
 
 
-class ClockedTap(TapGongActivity):
-    """The tap, at noon in Los Angeles on 12 March 2025."""
-
-    clock: Clock = FakeClock()
-
-
 @contextmanager
-def tap_of(
+def open_tap(
     *,
     state: dict[str, Any] | None = None,
     catalog: dict[str, Any] | None = None,
-    **given: Any,  # noqa: ANN401 (settings)
+    **settings: Any,  # noqa: ANN401 - those of the tap
 ) -> Iterator[TapGongActivity]:
-    """A tap with these settings; the handlers of signals that it sets are taken back."""
+    """Yield a tap with these settings, and restore the signal handlers afterwards."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    class Tap(ClockedTap):
-        clock = FakeClock()
+    class Tap(TapGongActivity):
+        clock: Clock = FakeClock()
 
     tap = None
     try:
-        tap = Tap(config={**CONFIG, **given}, state=state, catalog=catalog)
+        tap = Tap(config={**CONFIG, **settings}, state=state, catalog=catalog)
         yield tap
     finally:
         for number, handler in handlers.items():

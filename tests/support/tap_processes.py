@@ -1,4 +1,4 @@
-"""Runs of the tap as processes of their own, for signals, pipes and targets that die."""
+"""The tap in a process of its own, for tests of signals, pipes and targets that fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.fake_time_runs import Run, file_arguments, settings_for
+from support.fake_time_runs import file_arguments, sandbox_settings
+from support.run_results import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,75 +29,75 @@ if TYPE_CHECKING:
 
 SMALLEST_PIPE = 4096
 
-PATIENCE = 60.0
-"""Seconds that a tap may take to end, before a test fails rather than waits for ever."""
+TIMEOUT = 60.0
+"""Seconds after which a tap that hasn't exited fails the test."""
 
 
 class TapProcess:
-    """A tap under way, whose stdout is read as far as a test wants.
+    """A running tap, whose stdout the test reads.
 
     Attributes:
-        number: The process's number.
-        output: What has been read of its stdout.
+        pid: The process ID.
+        output: The bytes read from its stdout so far.
     """
 
-    def __init__(self, forker: TapForker, number: int, pipe: int, folder: Path) -> None:
-        self.number = number
+    def __init__(self, forker: TapForker, pid: int, pipe: int, folder: Path) -> None:
+        self.pid = pid
         self.output = b""
         self._forker = forker
         self._pipe: int | None = pipe
         self._folder = folder
 
     def read(self, size: int) -> None:
-        """Read so many bytes more, or to the end of what there is."""
+        """Read that many more bytes, or up to the end."""
         assert self._pipe is not None
-        wanted = len(self.output) + size
-        while len(self.output) < wanted and (piece := os.read(self._pipe, min(wanted - len(self.output), 65_536))):
-            self.output += piece
+        end = len(self.output) + size
+        while len(self.output) < end and (chunk := os.read(self._pipe, min(end - len(self.output), 65_536))):
+            self.output += chunk
 
     def await_full_pipe(self) -> None:
-        """Wait until the tap waits for its pipe, as Linux tells.
+        """Wait until the tap is blocked on a full pipe, according to /proc.
 
-        A signal that came a moment earlier would be seen by Python only once the pipe has been read.
+        Python would handle an earlier signal only after the pipe is read.
         """
-        place, patience = Path(f"/proc/{self.number}/wchan"), 10_000
-        while not (place.exists() and "pipe_write" in place.read_text()):
-            patience -= 1
-            if not (place.exists() and patience):
-                pytest.skip("only Linux tells what a process waits for, and not in each container")
+        channel, polls_left = Path(f"/proc/{self.pid}/wchan"), 10_000
+        while not (channel.exists() and "pipe_write" in channel.read_text()):
+            polls_left -= 1
+            if not (channel.exists() and polls_left):
+                pytest.skip("needs /proc/PID/wchan, which only Linux has, and not in every container")
             time.sleep(0.001)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal; a process that has ended by itself gets none."""
+        """Send a signal, unless the process has already exited."""
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.number, number)
+            os.kill(self.pid, number)
 
     def stop_reading(self) -> None:
-        """Close the pipe, as a target that dies."""
+        """Close the pipe, like a target that fails."""
         if self._pipe is not None:
             os.close(self._pipe)
             self._pipe = None
 
-    def end(self) -> Run:
-        """Read what is left, if the target lives, and wait for the process's end."""
+    def finish(self) -> RunResult:
+        """Read the remaining output, unless the pipe is closed, and wait for the process to exit."""
         if self._pipe is not None:
             self.read(sys.maxsize)
         return self.wait()
 
-    def wait(self) -> Run:
-        """Wait for the process's end, without reading."""
-        status, memory = self._forker.await_end()
+    def wait(self) -> RunResult:
+        """Wait for the process to exit, without reading."""
+        status, memory = self._forker.await_exit()
         self.stop_reading()
-        run = Run(status, self.output, (self._folder / "stderr").read_text())
-        run.memory = memory
-        return run
+        result = RunResult(status, self.output, (self._folder / "stderr").read_text())
+        result.memory = memory
+        return result
 
 
 class TapForker:
-    """Starts taps by `tap_forker.py`, one at a time; a context manager."""
+    """Starts taps with `tap_forker.py`, one at a time; a context manager."""
 
     def __enter__(self) -> Self:
-        """Import the tap, once."""
+        """Start the forker, which imports the tap once."""
         self._folder = tempfile.TemporaryDirectory()
         self._started = 0
         self._running: int | None = None
@@ -111,7 +112,7 @@ class TapForker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End the forker, and the tap that a failed test has left."""
+        """Stop the forker, and the tap that a failed test left running."""
         if self._running is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._running, signal.SIGKILL)
@@ -129,18 +130,18 @@ class TapForker:
         signal_before: tuple[str, signal.Signals] | None = None,
         **settings: Any,  # noqa: ANN401 - those of the tap
     ) -> TapProcess:
-        """Start a tap on a sandbox."""
+        """Start a tap against a sandbox."""
         if self._running is not None:
-            # A failed test has left it.
+            # A failed test left it running.
             os.kill(self._running, signal.SIGKILL)
-            self.await_end()
+            self.await_exit()
         self._started += 1
         folder = Path(self._folder.name) / str(self._started)
         folder.mkdir()
         os.mkfifo(folder / "stdout", 0o600)
         (folder / "stderr").touch()
-        files = file_arguments(folder, config=settings_for(sandbox, **settings), catalog=catalog, state=state)
-        order = {
+        files = file_arguments(folder, config=sandbox_settings(sandbox, **settings), catalog=catalog, state=state)
+        options = {
             "arguments": [*files, *arguments],
             "environment": {"PATH": os.environ["PATH"], **(environment or {})},
             "stdout": str(folder / "stdout"),
@@ -149,23 +150,23 @@ class TapForker:
             "signal_before": signal_before,
         }
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.write(json.dumps(options).encode() + b"\n")
         self._process.stdin.flush()
-        (number,) = self._numbers()
-        self._running = number
-        # Waits until the tap has opened its end.
+        (pid,) = self._numbers()
+        self._running = pid
+        # Blocks until the tap has opened its end.
         pipe = os.open(folder / "stdout", os.O_RDONLY)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
-            # So that the tap is hardly ahead of what has been read.
+            # So that the tap is hardly ahead of the reader.
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, SMALLEST_PIPE)
-        return TapProcess(self, number, pipe, folder)
+        return TapProcess(self, pid, pipe, folder)
 
-    def await_end(self) -> tuple[int, int]:
-        """Wait for the tap's end; give its exit status and its largest memory in kilobytes."""
+    def await_exit(self) -> tuple[int, int]:
+        """Wait for the tap to exit, and return its exit status and its peak memory in kilobytes."""
         assert self._process.stdout is not None
-        if self._running is not None and not select.select([self._process.stdout], [], [], PATIENCE)[0]:
+        if self._running is not None and not select.select([self._process.stdout], [], [], TIMEOUT)[0]:
             os.kill(self._running, signal.SIGKILL)
-            pytest.fail(f"the tap has not ended within {PATIENCE} s")
+            pytest.fail(f"the tap didn't exit within {TIMEOUT} s")
         status, memory = self._numbers()
         self._running = None
         return status, memory

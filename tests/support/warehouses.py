@@ -1,4 +1,4 @@
-"""Real databases with the loader that `meltano.yml` declares for them."""
+"""Real databases, each with the loader that `meltano.yml` declares for it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A database, empty at first.
+    """A database and its loader; empty at first.
 
     Attributes:
-        loader: The command that loads into it.
-        folder: Where files can be written.
-        environment: Environment variables for the loader.
-        connection: Environment variables with which another program connects.
-        query: Runs a query and gives its rows.
+        loader: The loader's command.
+        folder: A folder for files.
+        environment: Environment variables of the loader.
+        connection: Environment variables with which other programs connect.
+        query: Runs a query and returns its rows.
     """
 
     loader: Sequence[str | Path]
@@ -38,7 +38,7 @@ class Warehouse:
     query: Callable[[str], list[tuple[Any, ...]]]
 
     def load(self, settings: Mapping[str, Any], streams: Sequence[str], state: str | None = None) -> str:
-        """Run the tap into the database, and give the state."""
+        """Run the tap into the database, and return the state."""
         return load(
             self.loader, self.folder, settings, streams=streams, state=state, loader_environment=self.environment
         )
@@ -46,7 +46,7 @@ class Warehouse:
 
 @contextmanager
 def postgres(folder: Path, **settings: object) -> Iterator[Warehouse]:
-    """Make a database on a real PostgreSQL server; `settings` are further ones of the loader."""
+    """Create a database on a real PostgreSQL server; `settings` are further settings of the loader."""
     with (
         postgres_database() as conninfo,
         psycopg.connect(**conninfo, options="-c timezone=UTC", autocommit=True) as connection,
@@ -71,7 +71,7 @@ def postgres(folder: Path, **settings: object) -> Iterator[Warehouse]:
 
 @contextmanager
 def duckdb_file(folder: Path) -> Iterator[Warehouse]:
-    """Make a DuckDB file."""
+    """Create a DuckDB file."""
     path = folder / "gong.duckdb"
 
     def query(text: str) -> list[tuple[Any, ...]]:

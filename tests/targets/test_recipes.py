@@ -17,8 +17,10 @@ import psycopg
 import pytest
 from gong_sandbox import Company, Sandbox
 from psycopg.conninfo import make_conninfo
-from support.expected_rows import COUNTER_COLUMNS, company_rows
-from support.loader_runs import TAP, select, settings_for, surroundings
+from support.catalogs import catalog_selecting
+from support.child_processes import TAP, clean_environment
+from support.expected_rows import COUNTER_COLUMNS, ExpectedWindow, expected_rows
+from support.loader_runs import unthrottled_settings
 from support.postgres_server import postgres_database
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Recipe:
         """Start the script, with a folder that holds the tap's command."""
         return subprocess.Popen(
             [sys.executable, self.script, self.database, *arguments],
-            env={**surroundings(), "PATH": f"{tap}{os.pathsep}{os.environ['PATH']}"},
+            env={**clean_environment(), "PATH": f"{tap}{os.pathsep}{os.environ['PATH']}"},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -145,11 +147,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 def arguments(folder: Path, sandbox: Sandbox, end: date = END) -> list[str | Path]:
     """Write the tap's files, and return its arguments."""
-    settings = settings_for(
+    settings = unthrottled_settings(
         sandbox, start_date=str(START), end_date=str(end), periods_per_window=PERIODS_PER_WINDOW, max_retries=0
     )
     (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
-    (folder / "catalog.json").write_text(select(list(STREAMS)), encoding="utf-8")
+    (folder / "catalog.json").write_text(json.dumps(catalog_selecting(*STREAMS)), encoding="utf-8")
     return ["--config", folder / "config.json", "--catalog", folder / "catalog.json"]
 
 
@@ -158,7 +160,7 @@ def expected(stream: str, end: date = END) -> Table:
     length = timedelta(days=PERIODS_PER_WINDOW * (7 if stream == "activity_by_week" else 1))
     rows, start = [], START
     while start < end:
-        rows += company_rows(COMPANY, STREAMS[stream], start, min(start + length, end))
+        rows += expected_rows(COMPANY, [ExpectedWindow(STREAMS[stream], start, min(start + length, end))])
         start += length
     return {(row["user_id"], row["period_start_date"]): row for row in map(typed, rows)}
 
@@ -177,7 +179,7 @@ def test_rerun_loads_the_same_tables(recipe: Recipe, sandbox: Sandbox, tmp_path:
     lookback = MIDDLE - timedelta(days=7)
     # A row that Gong has changed since it was loaded.
     sandbox.inject(f"set=usersAggregateActivity.0.userAggregateActivity.0.callsAsHost:99,period=DAY,from={lookback}")
-    restated = company_rows(COMPANY, "DAY", lookback, MIDDLE)[0]["user_id"], lookback
+    restated = expected_rows(COMPANY, [ExpectedWindow("DAY", lookback, MIDDLE)])[0]["user_id"], lookback
     second = recipe.run(TAP.parent, *arguments(tmp_path, sandbox))
 
     assert (first[0], second[0]) == (0, 0), first[1] + second[1]
@@ -238,7 +240,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("output")
     with Sandbox(company=COMPANY, calls_per_second=None) as sandbox:
         command = [TAP, *arguments(folder, sandbox)]
-        return subprocess.run(command, check=True, env=surroundings(), stdout=subprocess.PIPE).stdout
+        return subprocess.run(command, check=True, env=clean_environment(), stdout=subprocess.PIPE).stdout
 
 
 def stand_in(folder: Path, output: bytes, ending: str) -> Path:

@@ -10,7 +10,7 @@ import duckdb
 import psycopg
 import pytest
 from gong_sandbox import Company
-from support.expected_rows import COUNTER_COLUMNS, company_rows
+from support.expected_rows import COUNTER_COLUMNS, ExpectedWindow, expected_rows
 from support.postgres_server import postgres_database
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 QUERY = (Path(__file__).parents[2] / "examples" / "sql" / "reconcile.sql").read_text(encoding="utf-8")
 COMPANY = Company(12)
 #: Days from mid-January on, so that January can't be checked.
-DAYS = company_rows(COMPANY, "DAY", date(2025, 1, 13), date(2025, 4, 10))
-MONTHS = company_rows(COMPANY, "MONTH", date(2025, 1, 1), date(2025, 4, 1))
+DAYS = expected_rows(COMPANY, [ExpectedWindow("DAY", date(2025, 1, 13), date(2025, 4, 10))])
+MONTHS = expected_rows(COMPANY, [ExpectedWindow("MONTH", date(2025, 1, 1), date(2025, 4, 1))])
 FEBRUARY = "2025-02-01"
 
 Rows = list[dict[str, Any]]

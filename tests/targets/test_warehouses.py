@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gong_sandbox import Company, Sandbox
-from support.expected_rows import COUNTER_COLUMNS, company_rows
-from support.loader_runs import bookmarks, settings_for
+from support.expected_rows import COUNTER_COLUMNS, ExpectedWindow, expected_rows
+from support.loader_runs import unthrottled_settings
+from support.run_results import bookmarks
 from support.warehouses import Warehouse, duckdb_file, postgres
 
 if TYPE_CHECKING:
@@ -115,7 +117,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         kind.open(tmp_path_factory.mktemp(request.param)) as warehouse,
         Sandbox(company=COMPANY, calls_per_second=None) as sandbox,
     ):
-        settings = settings_for(sandbox, start_date=str(START), include_open_period=True)
+        settings = unthrottled_settings(sandbox, start_date=str(START), include_open_period=True)
         first_state = warehouse.load({**settings, "end_date": str(FIRST_END)}, STREAMS)
         open_after_first = {
             (stream, date.fromisoformat(str(start)))
@@ -135,27 +137,27 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def expected(stream: str) -> Table:
     """Return a table's expected rows by key: later rows replace earlier ones."""
     if stream == "activity_by_day":
-        again = company_rows(COMPANY, "DAY", RESTATED_DAY, SECOND_END)
+        again = expected_rows(COMPANY, [ExpectedWindow("DAY", RESTATED_DAY, SECOND_END)])
         again[0]["calls_as_host"] = RESTATED_CALLS
         windows = [
             # Windows of 90 days: which all-zero rows there are depends on them.
-            company_rows(COMPANY, "DAY", START, START + timedelta(days=90)),
-            company_rows(COMPANY, "DAY", START + timedelta(days=90), FIRST_END),
+            expected_rows(COMPANY, [ExpectedWindow("DAY", START, START + timedelta(days=90))]),
+            expected_rows(COMPANY, [ExpectedWindow("DAY", START + timedelta(days=90), FIRST_END)]),
             again,
         ]
     elif stream == "activity_by_week":
         windows = [
-            company_rows(COMPANY, "WEEK", date(2024, 10, 28), CLOSED_WEEK),
-            company_rows(COMPANY, "WEEK", CLOSED_WEEK, FIRST_END, is_complete=False),
-            company_rows(COMPANY, "WEEK", date(2025, 2, 24), date(2025, 3, 31)),
-            company_rows(COMPANY, "WEEK", date(2025, 3, 31), SECOND_END, is_complete=False),
+            expected_rows(COMPANY, [ExpectedWindow("WEEK", date(2024, 10, 28), CLOSED_WEEK)]),
+            expected_rows(COMPANY, [ExpectedWindow("WEEK", CLOSED_WEEK, FIRST_END, is_complete=False)]),
+            expected_rows(COMPANY, [ExpectedWindow("WEEK", date(2025, 2, 24), date(2025, 3, 31))]),
+            expected_rows(COMPANY, [ExpectedWindow("WEEK", date(2025, 3, 31), SECOND_END, is_complete=False)]),
         ]
     else:
         windows = [
-            company_rows(COMPANY, "MONTH", START, CLOSED_MONTH),
-            company_rows(COMPANY, "MONTH", CLOSED_MONTH, FIRST_END, is_complete=False),
-            company_rows(COMPANY, "MONTH", date(2025, 2, 1), date(2025, 4, 1)),
-            company_rows(COMPANY, "MONTH", date(2025, 4, 1), SECOND_END, is_complete=False),
+            expected_rows(COMPANY, [ExpectedWindow("MONTH", START, CLOSED_MONTH)]),
+            expected_rows(COMPANY, [ExpectedWindow("MONTH", CLOSED_MONTH, FIRST_END, is_complete=False)]),
+            expected_rows(COMPANY, [ExpectedWindow("MONTH", date(2025, 2, 1), date(2025, 4, 1))]),
+            expected_rows(COMPANY, [ExpectedWindow("MONTH", date(2025, 4, 1), SECOND_END, is_complete=False)]),
         ]
     return {(row["user_id"], row["period_start_date"]): row for window in windows for row in window}
 
@@ -227,7 +229,7 @@ def test_table_has_its_key(loaded: Loaded, stream: str) -> None:
 
 def test_row_is_restated(loaded: Loaded) -> None:
     """A row of the lookback that Gong has changed since is replaced."""
-    restated = company_rows(COMPANY, "DAY", RESTATED_DAY, SECOND_END)[0]
+    restated = expected_rows(COMPANY, [ExpectedWindow("DAY", RESTATED_DAY, SECOND_END)])[0]
     (row,) = (
         row
         for row in loaded.rows("activity_by_day")
@@ -250,7 +252,7 @@ def test_open_period_is_closed(loaded: Loaded, stream: str, start: date) -> None
 
 def test_open_period_leaves_the_bookmark_behind(loaded: Loaded) -> None:
     """The bookmarks of the first load stand before its open periods."""
-    assert bookmarks(loaded.first_state) == {
+    assert bookmarks(json.loads(loaded.first_state)) == {
         "activity_by_day": str(FIRST_END),
         "activity_by_week": str(CLOSED_WEEK),
         "activity_by_month": str(CLOSED_MONTH),
@@ -334,7 +336,7 @@ def test_example_gone_quiet(loaded: Loaded) -> None:
 
 def test_example_reconcile(loaded: Loaded) -> None:
     """Days and months agree but for the one day that was restated alone."""
-    restated = company_rows(COMPANY, "DAY", RESTATED_DAY, SECOND_END)[0]
+    restated = expected_rows(COMPANY, [ExpectedWindow("DAY", RESTATED_DAY, SECOND_END)])[0]
     ((warning, stream, month, user_id, counter, calls, busiest_day, sum_of_days),) = ask(loaded, "reconcile")
 
     assert (warning, stream, month) == ("below the busiest day", "activity_by_month", RESTATED_DAY.replace(day=1))

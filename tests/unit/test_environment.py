@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.default_config import CONFIG, refusal
+from support.default_config import CONFIG, settings_error
 from support.hypothesis_settings import MANY, TEXTS
 
 from tap_gong_activity.base.errors import SettingsError
@@ -75,7 +75,7 @@ def test_a_blank_variable_counts_as_absent() -> None:
 )
 def test_a_text_that_cannot_be_parsed_is_an_error_that_names_the_setting(name: str, text: str) -> None:
     """The text is passed on to the settings' validation."""
-    refused = refusal({**CONFIG, **read(**{name: text})})
+    refused = settings_error({**CONFIG, **read(**{name: text})})
     assert name in refused
     assert len(refused) < 300
 

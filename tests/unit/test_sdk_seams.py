@@ -18,10 +18,11 @@ from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 from support.default_config import CONFIG
-from support.fake_time_runs import process_left_as_it_was
-from support.sandbox_clients import COMPANY, TODAY
+from support.fake_clock import TODAY
+from support.fake_time_runs import restored_process_state
+from support.sandbox_clients import COMPANY
 from support.signal_state import no_signal_received
-from support.tap_instances import tap_of
+from support.tap_instances import open_tap
 
 from tap_gong_activity.base.errors import SettingsError, TerminatedError
 from tap_gong_activity.cli import CommandLine
@@ -49,7 +50,7 @@ def running(state: dict[str, Any] | None = None, **given: Any) -> Iterator[TapGo
     """A tap that reads a week from a sandbox, in three windows."""
     with Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox:
         given = {"api_url": sandbox.url, "company_timezone": "America/Los_Angeles", "periods_per_window": 3, **given}
-        with tap_of(state=state, **given) as tap:
+        with open_tap(state=state, **given) as tap:
             yield tap
 
 
@@ -128,9 +129,9 @@ def test_the_sdks_command_is_built_of_what_the_taps_is() -> None:
 
 def test_settings_are_checked_before_the_sdk_quotes_them(caplog: pytest.LogCaptureFixture) -> None:
     """In the constructor, where the SDK checks too; after that it finds nothing to warn of."""
-    with pytest.raises(SettingsError, match="lookback_days"), tap_of(lookback_days="seven"):
+    with pytest.raises(SettingsError, match="lookback_days"), open_tap(lookback_days="seven"):
         pass
-    with tap_of(start_date="2025-03-03T10:00:00Z", flattening_enabled=True, flattening_max_depth=1, end_date=""):
+    with open_tap(start_date="2025-03-03T10:00:00Z", flattening_enabled=True, flattening_max_depth=1, end_date=""):
         pass
     assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
@@ -158,7 +159,7 @@ def test_the_environment_is_read_in_the_taps_way(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(PREFIX + "FLATTENING_MAX_DEPTH", "1")
     monkeypatch.setenv(PREFIX + "STREAM_MAPS", '{"activity_by_day": {"__alias__": "days"}}')
     assert TapGongActivity._env_var_prefix == PREFIX  # noqa: SLF001 (--about names it)
-    with process_left_as_it_was():
+    with restored_process_state():
         tap = TapGongActivity(config=dict(CONFIG), parse_env_config=True)
     settings = tap.settings
     assert (settings.lookback_days, settings.requests_per_second, settings.user_ids) == (14, 0.5, ("1",))
@@ -173,7 +174,7 @@ def test_the_environment_is_read_in_the_taps_way(monkeypatch: pytest.MonkeyPatch
 
 def test_the_sdk_hands_signals_to_the_tap() -> None:
     """Whose ending has the status that a shell gives for them."""
-    with tap_of() as tap:
+    with open_tap() as tap:
         for number in (signal.SIGTERM, signal.SIGINT):
             handler = signal.getsignal(number)
             assert handler == tap._handle_termination  # noqa: SLF001 (a seam)
@@ -235,7 +236,7 @@ def test_whole_pages_give_what_single_rows_give(
 )
 def test_the_shortcut_is_not_taken_where_rows_change(given: dict[str, Any]) -> None:
     """Each of these is something that the SDK does to a single row."""
-    with tap_of(**given) as tap:
+    with open_tap(**given) as tap:
         stream = tap.streams["activity_by_day"]
         assert isinstance(stream, ActivityStream)
         assert not stream.rows_are_unchanged()
@@ -243,7 +244,7 @@ def test_the_shortcut_is_not_taken_where_rows_change(given: dict[str, Any]) -> N
 
 def test_a_map_of_another_stream_leaves_the_shortcut() -> None:
     """It is no concern of this one's."""
-    with tap_of(stream_maps={"activity_by_week": {"user_email_address": "__NULL__"}}) as tap:
+    with open_tap(stream_maps={"activity_by_week": {"user_email_address": "__NULL__"}}) as tap:
         day, week = tap.streams["activity_by_day"], tap.streams["activity_by_week"]
         assert [type(stream_map) for stream_map in day.stream_maps] == [SameRecordTransform]
         assert [type(stream_map) for stream_map in week.stream_maps] == [CustomStreamMap]
@@ -253,12 +254,12 @@ def test_a_map_of_another_stream_leaves_the_shortcut() -> None:
 
 def test_the_shortcut_is_not_taken_where_a_column_is_deselected() -> None:
     """The rows then lack it."""
-    with tap_of() as tap:
+    with open_tap() as tap:
         catalog = json.loads(tap.catalog_json_text)
     (day,) = (entry for entry in catalog["streams"] if entry["stream"] == "activity_by_day")
     (column,) = (entry for entry in day["metadata"] if entry["breadcrumb"] == ["properties", "calls_as_host"])
     column["metadata"]["selected"] = False
-    with tap_of(catalog=catalog) as tap:
+    with open_tap(catalog=catalog) as tap:
         stream = tap.streams["activity_by_day"]
         assert isinstance(stream, ActivityStream)
         assert not stream.rows_are_unchanged()
@@ -266,11 +267,11 @@ def test_the_shortcut_is_not_taken_where_a_column_is_deselected() -> None:
 
 def test_a_catalogs_schema_that_lacks_a_column_is_kept_to() -> None:
     """Row by row, without it."""
-    with tap_of() as tap:
+    with open_tap() as tap:
         catalog = json.loads(tap.catalog_json_text)
     for entry in catalog["streams"]:
         entry["schema"]["properties"].pop("calls_as_host", None)
-    with tap_of(catalog=catalog) as tap:
+    with open_tap(catalog=catalog) as tap:
         stream = tap.streams["activity_by_day"]
         assert isinstance(stream, ActivityStream)
         assert not stream.rows_are_unchanged()
@@ -288,7 +289,7 @@ def test_a_test_writes_one_record_and_no_bookmark(capsysbinary: pytest.CaptureFi
 
 def test_a_catalog_entry_can_be_selected_for_the_mapper() -> None:
     """On a copy, so that what is read stays what was chosen."""
-    with tap_of(stream_maps={"*": {"user_email_address": "__NULL__"}}) as tap:
+    with open_tap(stream_maps={"*": {"user_email_address": "__NULL__"}}) as tap:
         assert isinstance(tap.catalog, Catalog)
         assert [stream.name for stream in tap.streams.values() if stream.selected] == ["activity_by_day"]
         assert all(len(stream.stream_maps) == 1 for stream in tap.streams.values())
@@ -296,5 +297,5 @@ def test_a_catalog_entry_can_be_selected_for_the_mapper() -> None:
 
 def test_the_company_is_asked_for_its_own_days() -> None:
     """The fake clock's noon in Los Angeles, as every test here takes it."""
-    with tap_of(company_timezone="America/Los_Angeles") as tap:
+    with open_tap(company_timezone="America/Los_Angeles") as tap:
         assert tap.today == date(2025, 3, 12)

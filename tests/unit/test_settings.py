@@ -13,7 +13,7 @@ import pytest
 from gong_sandbox.rules import DATE_TIME
 from hypothesis import given
 from hypothesis import strategies as st
-from support.default_config import CONFIG, KEY, refusal, settings_of
+from support.default_config import CONFIG, KEY, settings_error, settings_with
 from support.hypothesis_settings import JSON, MANY
 
 from tap_gong_activity.base.errors import SettingsError
@@ -81,7 +81,7 @@ def test_every_setting_has_invalid_values_here() -> None:
 
 def test_defaults() -> None:
     """Each optional setting has its documented default."""
-    settings = settings_of()
+    settings = settings_with()
     assert settings == Settings(
         access_key="sandbox-access-key",
         access_key_secret="sandbox-access-key-secret",
@@ -167,7 +167,7 @@ def test_valid_values() -> None:
 )
 def test_an_invalid_value_is_one_error_that_names_the_setting(name: str, value: object) -> None:
     """No value is converted to another type."""
-    text = refusal(config_with(name, value))
+    text = settings_error(config_with(name, value))
     assert name in text
     assert is_one_sentence(text), text
 
@@ -176,9 +176,9 @@ def test_an_invalid_value_is_one_error_that_names_the_setting(name: str, value: 
 def test_null_and_the_empty_string_count_as_absent(absent: str | None) -> None:
     """Pipelines pass them for a variable that isn't set."""
     names = [name for name in INVALID if name not in {"access_key", "access_key_secret", "start_date"}]
-    assert settings_of(**dict.fromkeys(names, absent)) == settings_of()
-    assert "start_date is missing" in refusal({**KEY, "start_date": absent})
-    assert "No credential is set" in refusal({"start_date": "2025-03-03", **dict.fromkeys(CREDENTIALS, absent)})
+    assert settings_with(**dict.fromkeys(names, absent)) == settings_with()
+    assert "start_date is missing" in settings_error({**KEY, "start_date": absent})
+    assert "No credential is set" in settings_error({"start_date": "2025-03-03", **dict.fromkeys(CREDENTIALS, absent)})
 
 
 @pytest.mark.parametrize(
@@ -187,13 +187,13 @@ def test_null_and_the_empty_string_count_as_absent(absent: str | None) -> None:
 )
 def test_a_date_time_is_read_as_its_date(text: str) -> None:
     """Meltano passes a date-time for "30 days ago"."""
-    assert settings_of(start_date=text).start_date == date(2025, 3, 3)
+    assert settings_with(start_date=text).start_date == date(2025, 3, 3)
 
 
 def test_an_error_does_not_contain_a_value_that_may_be_private() -> None:
     """Such as email addresses instead of user IDs."""
     for name, value in (("user_ids", ["zoe@example.com"]), ("user_ids", ["Zoe"]), ("user_agent", "zoë@example.com")):
-        text = refusal({**CONFIG, name: value})
+        text = settings_error({**CONFIG, name: value})
         assert name in text
         assert "zo" not in text.lower()
 
@@ -201,27 +201,27 @@ def test_an_error_does_not_contain_a_value_that_may_be_private() -> None:
 @pytest.mark.parametrize("end_date", ["2025-03-03", "2025-03-02"])
 def test_end_date_must_be_after_start_date(end_date: str) -> None:
     """Otherwise there's no day to read; one day is enough."""
-    text = refusal({**CONFIG, "end_date": end_date})
+    text = settings_error({**CONFIG, "end_date": end_date})
     assert "end_date" in text
     assert end_date in text
-    assert settings_of(end_date="2025-03-04").end_date == date(2025, 3, 4)
+    assert settings_with(end_date="2025-03-04").end_date == date(2025, 3, 4)
 
 
 @pytest.mark.parametrize("end", ["2025-03-03T05:30:00+05:30", "2025-03-02T12:00:00-08:00"])
 def test_users_created_to_must_be_after_users_created_from(end: str) -> None:
     """They're compared as instants, whatever their offsets."""
-    text = refusal({**CONFIG, "users_created_from": "2025-03-03T00:00:00Z", "users_created_to": end})
+    text = settings_error({**CONFIG, "users_created_from": "2025-03-03T00:00:00Z", "users_created_to": end})
     assert "users_created_to" in text
     assert "users_created_from" in text
     span = {"users_created_from": "2025-03-03T00:00:00Z", "users_created_to": "2025-03-02T17:00:00-08:00"}
-    assert settings_of(**span).users_created_to == "2025-03-02T17:00:00-08:00"
+    assert settings_with(**span).users_created_to == "2025-03-02T17:00:00-08:00"
 
 
 @pytest.mark.parametrize("tail", ["Z", ".123456Z", "-08:00", ".5+05:30"])
 def test_an_instant_is_sent_as_it_is(tail: str) -> None:
     """Its format is one that Gong documents, as the sandbox checks it."""
     text = f"2024-01-31T00:00:00{tail}"
-    assert settings_of(users_created_from=text).users_created_from == text
+    assert settings_with(users_created_from=text).users_created_from == text
     assert DATE_TIME.fullmatch(text)
 
 
@@ -247,7 +247,7 @@ def test_exactly_one_credential_is_accepted(names: list[str]) -> None:
         settings = read_settings(config)
         assert {name for name in CREDENTIALS if getattr(settings, name) is not None} == set(names)
         return
-    text = refusal(config)
+    text = settings_error(config)
     assert is_one_sentence(text)
     assert not any(secret in text for secret in SECRET_VALUES.values())
     if not names:
@@ -263,7 +263,7 @@ def test_exactly_one_credential_is_accepted(names: list[str]) -> None:
 def test_an_error_does_not_contain_a_secret_with_invalid_characters(secret: str) -> None:
     """It contains no part of it."""
     beside = {} if secret == "access_token" else KEY
-    text = refusal({"start_date": "2025-03-03", **beside, secret: SECRET_VALUES[secret] + "\r\n"})
+    text = settings_error({"start_date": "2025-03-03", **beside, secret: SECRET_VALUES[secret] + "\r\n"})
     assert secret in text
     assert SECRET_VALUES[secret][:6] not in text
 
@@ -275,7 +275,7 @@ def test_an_error_does_not_contain_a_password_in_api_url() -> None:
         "https://api.gong.io/?access_key=hunter2",
         "https://api.gong.io/#hunter2 ",
     ):
-        text = refusal({**CONFIG, "api_url": url})
+        text = settings_error({**CONFIG, "api_url": url})
         assert "api_url" in text
         assert "hunter2" not in text
 
@@ -283,7 +283,7 @@ def test_an_error_does_not_contain_a_password_in_api_url() -> None:
 def test_an_error_does_not_contain_a_token_files_content() -> None:
     """Somebody may set the content, as text or as an object, instead of the path."""
     for value in ('{"client_id": "a", "client_secret": "hunter2"}', ' {"client_secret":"hunter2"}', {"a": "hunter2"}):
-        text = refusal({"start_date": "2025-03-03", "oauth_token_file": value})
+        text = settings_error({"start_date": "2025-03-03", "oauth_token_file": value})
         assert "oauth_token_file" in text
         assert "hunter2" not in text
 

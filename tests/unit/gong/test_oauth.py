@@ -19,10 +19,10 @@ import pytest
 import requests
 from gong_sandbox import Fault, Mutation, Sandbox
 from support import raw_server
-from support.default_config import settings_of
-from support.fake_clock import FakeClock
+from support.default_config import settings_with
+from support.fake_clock import TODAY, FakeClock
 from support.raw_server import answering
-from support.sandbox_clients import COMPANY, TODAY, asking, retries_of
+from support.sandbox_clients import COMPANY, asking, retries_of
 
 from tap_gong_activity.base.cancellation import CancelledError
 from tap_gong_activity.base.errors import GongError, TapError
@@ -96,7 +96,7 @@ def oauth_credentials(
 def credentials_of(path: Path, url: str, clock: FakeClock | None = None, **given: Any) -> OAuthCredentials:  # noqa: ANN401 (settings)
     """Return credentials like those of another process."""
     clock = clock or FakeClock()
-    settings = settings_of(**{**NO_KEY, "oauth_token_file": str(path), "api_url": url, **given})
+    settings = settings_with(**{**NO_KEY, "oauth_token_file": str(path), "api_url": url, **given})
     retries = retries_of(settings, clock=clock, tally=Tally(), log=lambda _: None)
     return oauth_credentials(path, settings, clock, retries)
 
@@ -742,7 +742,7 @@ def test_a_wait_for_another_process_is_announced_once(path: Path) -> None:
                 fcntl.flock(other, fcntl.LOCK_UN)
 
         clock.on_wait = on_wait
-        settings = settings_of(**{**NO_KEY, "oauth_token_file": str(path), "api_url": sandbox.url})
+        settings = settings_with(**{**NO_KEY, "oauth_token_file": str(path), "api_url": sandbox.url})
         retries = retries_of(settings, clock=clock, tally=Tally(), log=log.append)
         assert signed(oauth_credentials(path, settings, clock, retries, log.append))
     assert log == [f"Waiting for another process to release the OAuth token file {path}"]

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.default_config import settings_of
+from support.default_config import settings_with
 from support.raw_server import answering
 from support.sandbox_clients import COMPANY, WINDOW, asking
 
@@ -41,7 +41,7 @@ def bodies_of(found: Asking) -> list[dict[str, Any]]:
 
 def test_a_window_is_requested_in_gongs_terms() -> None:
     """The period is at top level and in upper case, dates are plain, and no filter is sent unless it's set."""
-    assert window_request(settings_of(), WINDOW).parameters == {
+    assert window_request(settings_with(), WINDOW).parameters == {
         "aggregationPeriod": "DAY",
         "filter": {"fromDate": "2025-03-03", "toDate": "2025-03-05"},
     }
@@ -50,7 +50,9 @@ def test_a_window_is_requested_in_gongs_terms() -> None:
         "users_created_from": "2024-01-31T00:00:00Z",
         "users_created_to": "2024-02-28T12:30:00+05:30",
     }
-    assert window_request(settings_of(**given), Window(Grain.WEEK, date(2025, 3, 3), date(2025, 3, 17))).parameters == {
+    assert window_request(
+        settings_with(**given), Window(Grain.WEEK, date(2025, 3, 3), date(2025, 3, 17))
+    ).parameters == {
         "aggregationPeriod": "WEEK",
         "filter": {
             "fromDate": "2025-03-03",
@@ -66,7 +68,7 @@ def test_a_window_is_requested_in_gongs_terms() -> None:
 def test_the_maximum_size_of_a_page_grows_with_its_window(days: int, max_bytes: int) -> None:
     """It has room for a thousand users with a kilobyte for each period."""
     window = Window(Grain.DAY, date(2025, 1, 1), date(2025, 1, 1) + timedelta(days=days))
-    assert window_request(settings_of(), window).max_bytes == max_bytes
+    assert window_request(settings_with(), window).max_bytes == max_bytes
 
 
 def test_users_are_requested_by_get_with_avatars() -> None:

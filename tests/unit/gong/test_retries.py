@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
-from support.default_config import settings_of
+from support.default_config import settings_with
 from support.fake_clock import FakeClock
 from support.hypothesis_settings import FEW
 from support.sandbox_clients import retries_of
@@ -55,7 +55,7 @@ def failing_with(*statuses: int) -> Callable[[], str]:
 def retrying(clock: FakeClock, **given_settings: Any) -> tuple[Retries, Tally, list[str]]:  # noqa: ANN401 (settings)
     """Return retries with these settings, their counts and their log."""
     tally, log = Tally(), list[str]()
-    return retries_of(settings_of(**given_settings), clock=clock, tally=tally, log=log.append), tally, log
+    return retries_of(settings_with(**given_settings), clock=clock, tally=tally, log=log.append), tally, log
 
 
 def test_a_success_is_not_retried() -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.tap_instances import tap_of
+from support.tap_instances import open_tap
 
 from tap_gong_activity.extract.periods import Grain
 from tap_gong_activity.singer.schemas import portable
@@ -19,7 +19,7 @@ NAMES = ["activity_by_day", "activity_by_week", "activity_by_month", "activity_b
 
 def test_there_is_a_stream_for_each_grain_and_one_schema_for_all() -> None:
     """In the order of their lengths; users come last, so that they cost the others nothing."""
-    with tap_of() as tap:
+    with open_tap() as tap:
         assert list(tap.streams)[-1] == "users"
         assert sorted(tap.streams) == sorted([*NAMES, "users"])
     assert [stream.grain for stream in GRAIN_STREAMS] == list(Grain)
@@ -31,7 +31,7 @@ def test_there_is_a_stream_for_each_grain_and_one_schema_for_all() -> None:
 def test_a_stream_has_the_files_schema(name: str) -> None:
     """Properties, order and all."""
     schema = json.loads((FOLDER / ("users.json" if name == "users" else "activity.json")).read_text())
-    with tap_of() as tap:
+    with open_tap() as tap:
         found = tap.streams[name].schema
     assert found == schema
     assert list(found["properties"]) == list(schema["properties"])
@@ -42,7 +42,7 @@ def test_a_stream_has_the_files_schema(name: str) -> None:
 def test_keys_are_never_null_and_formats_are_told(name: str) -> None:
     """Loaders make their columns of them."""
     columns = json.loads((FOLDER / "activity.json").read_text())["properties"]
-    with tap_of() as tap:
+    with open_tap() as tap:
         stream = tap.streams[name]
     assert tuple(stream.primary_keys) == ("user_id", "period_start_date")
     assert stream.replication_key == "period_end_date"
@@ -84,5 +84,5 @@ def test_a_portable_schema_has_no_dialect_and_lists_null_first() -> None:
 
 def test_only_days_are_selected_by_default() -> None:
     """Every other grain costs calls of its own."""
-    with tap_of() as tap:
+    with open_tap() as tap:
         assert {name for name, stream in tap.streams.items() if stream.selected} == {"activity_by_day"}

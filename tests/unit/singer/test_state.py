@@ -11,9 +11,10 @@ import pytest
 from gong_sandbox import Sandbox
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.fake_clock import TODAY
 from support.hypothesis_settings import FEW, JSON, MANY, TEXTS
-from support.sandbox_clients import COMPANY, TODAY
-from support.tap_instances import tap_of
+from support.sandbox_clients import COMPANY
+from support.tap_instances import open_tap
 
 from tap_gong_activity.base.errors import StateError
 from tap_gong_activity.extract.plan import Written
@@ -183,10 +184,10 @@ def test_the_sdk_accepts_any_state_that_passes(state: dict[str, Any]) -> None:
     try:
         check_state(state, NAMES)
     except StateError:
-        with pytest.raises(StateError), tap_of(state=state):
+        with pytest.raises(StateError), open_tap(state=state):
             pass
         return
-    with tap_of(state=copy.deepcopy(state), start_date="2025-03-12") as tap:
+    with open_tap(state=copy.deepcopy(state), start_date="2025-03-12") as tap:
         for stream, entry in state.get("bookmarks", {}).items():
             assert repr(tap.state.get("bookmarks", {}).get(stream, {})) == repr(entry)
         tap._reset_state_progress_markers()  # noqa: SLF001 (what `sync_all` begins with)
@@ -207,7 +208,7 @@ def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureF
     state = {"bookmarks": {**others, **state_of("activity_by_day", **dates)["bookmarks"]}}
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
-        tap_of(state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
+        open_tap(state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
     ):
         sync_streams(tap)
         assert [record.body["filter"] for record in sandbox.requests] == [
@@ -234,7 +235,7 @@ def test_a_bookmark_never_moves_backward(capsysbinary: pytest.CaptureFixture[byt
     state = state_of("activity_by_day", replication_key_value="2025-03-10")
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
-        tap_of(
+        open_tap(
             state=state,
             api_url=sandbox.url,
             company_timezone="America/Los_Angeles",
@@ -256,7 +257,7 @@ def test_a_bookmark_at_or_after_today_reads_nothing_new(
     state = state_of("activity_by_day", replication_key_value=bookmark, history_start_date="2025-03-03")
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
-        tap_of(
+        open_tap(
             state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles", lookback_days=0
         ) as tap,
     ):
@@ -274,7 +275,7 @@ def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytes
     state = state_of("activity_by_day", replication_key_value="2025-03-10", progress_markers=markers)
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
-        tap_of(state=state, api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
+        open_tap(state=state, api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
     ):
         sync_streams(tap)
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
