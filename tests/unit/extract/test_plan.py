@@ -105,6 +105,14 @@ def test_new_days_come_first_then_the_open_period_then_missing_history_newest_fi
     ]
 
 
+def test_the_open_period_is_read_again_until_it_has_been_written_whole() -> None:
+    """The bookmark is at its start until then."""
+    for bookmark, is_read in ((date(2025, 3, 10), True), (date(2025, 3, 17), False)):
+        written = Written(date(2024, 12, 30), bookmark)
+        found = plan(Grain.WEEK, written=written, include_open_period=True)
+        assert spans(found.windows) == ["03-10/03-12"] * is_read
+
+
 def test_the_first_window_starts_the_history() -> None:
     """It can be the first of all, or the first after a start_date that was moved past the bookmark."""
     for written in (None, Written(date(2025, 1, 1), date(2025, 1, 20))):
@@ -133,6 +141,7 @@ def test_an_end_date_before_the_history_holds_it_back(end_date: str, is_held_bac
     assert found.history_is_held_back is is_held_back
     assert bool(found.missing) is not is_held_back
     assert not plan(written=written, start_date=date(2025, 2, 1), end_date=date(2025, 2, 1)).history_is_held_back
+    assert not plan(written=None, end_date=date(2025, 1, 20)).history_is_held_back
 
 
 def test_a_bookmark_ahead_of_the_range_leaves_nothing_new_to_read() -> None:

@@ -167,6 +167,8 @@ def test_429_in_a_row_ends_the_run_after_max_retry_wait(max_retry_wait: int, ret
     """The error names the setting; even with 0 the request is retried once."""
     clock, attempt = FakeClock(), Attempt(status=429, retry_after=retry_after)
     retries, _, _ = retrying(clock, max_retry_wait=max_retry_wait, max_retries=0)
+    # What counts is the time since the first refusal.
+    clock.pass_by(1_000)
     with pytest.raises(FatalError, match=rf"max_retry_wait \({max_retry_wait} s\)") as caught:
         retries.call(attempt)
     assert caught.value.status == 429
