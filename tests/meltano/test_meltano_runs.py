@@ -83,7 +83,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, hub: socket.socket, databa
 def run(project: MeltanoProject, loaders: list[str], end: date, **environment: str) -> list[Request]:
     """Run the tap into loaders, one after another, and return each request's period, first day and end."""
     blocks = [block for loader in loaders for block in ("tap-gong-activity", loader)]
-    with Sandbox(company=COMPANY) as sandbox:
+    with Sandbox(company=COMPANY, calls_per_second=None) as sandbox:
         settings = {**sandbox.environment, "TAP_GONG_ACTIVITY_END_DATE": str(end), **environment}
         ended = project.meltano("run", *blocks, environment=settings)
         assert ended.returncode == 0, ended.stdout
