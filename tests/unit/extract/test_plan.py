@@ -111,6 +111,7 @@ def test_the_open_period_is_read_again_until_it_has_been_written_whole() -> None
         written = Written(date(2024, 12, 30), bookmark)
         found = plan(Grain.WEEK, written=written, include_open_period=True)
         assert spans(found.windows) == ["03-10/03-12"] * is_read
+        assert plan(Grain.WEEK, written=written).windows == []
 
 
 def test_the_first_window_starts_the_history() -> None:
