@@ -1,4 +1,4 @@
-"""What the end-to-end tests share."""
+"""Fixtures of the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def forker() -> Iterator[TapForker]:
-    """A process that has imported the tap, and forks one run after another."""
-    with TapForker() as started:
-        yield started
+    """A process that has imported the tap and forks its runs."""
+    with TapForker() as forker:
+        yield forker

@@ -1,4 +1,4 @@
-"""Runs end with their status where the machine, the terminal or the network is odd."""
+"""Exit statuses, on machines, terminals and networks with problems."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ TAP = (sys.executable, "-m", "tap_gong_activity")
 
 
 def close(number: int) -> Callable[[], None]:
-    """Close a standard stream before the tap starts."""
+    """Return a function that closes a standard stream."""
     return lambda: os.close(number)
 
 
 def fill(number: int) -> Callable[[], None]:
-    """Have a standard stream lead to a full disk."""
+    """Return a function that redirects a standard stream to a full disk."""
 
-    def lead_to_a_full_disk() -> None:
+    def redirect() -> None:
         os.dup2(os.open("/dev/full", os.O_WRONLY), number)
 
-    return lead_to_a_full_disk
+    return redirect
 
 
 def run_tap(*arguments: str, before: Callable[[], None]) -> subprocess.CompletedProcess[str]:
-    """Run the tap, with `before` called in its process first."""
+    """Run the tap; `before` is called first, in its process."""
     return subprocess.run(
         [*TAP, *arguments],
         check=False,
@@ -50,8 +50,8 @@ def run_tap(*arguments: str, before: Callable[[], None]) -> subprocess.Completed
     )
 
 
-def config(path: Path, **settings: object) -> str:
-    """Write a config file and give its path."""
+def write_config(path: Path, **settings: object) -> str:
+    """Write a config file and return its path."""
     path.write_text(json.dumps(settings))
     return str(path)
 
@@ -60,54 +60,54 @@ def config(path: Path, **settings: object) -> str:
     ("arguments", "break_stream"),
     [("--discover", fill), ("--about --format=json", fill), ("--config", fill), ("--config", close)],
 )
-def test_stdout_that_takes_nothing_ends_with_a_sentence(
+def test_unwritable_stdout_fails_with_one_error(
     arguments: str, break_stream: Callable[[int], Callable[[], None]], tmp_path: Path
 ) -> None:
-    """Whatever was to be written there."""
-    file = config(tmp_path / "config.json", api_url="http://127.0.0.1:9", access_token="t", start_date="2025-01-01")
-    given = [arguments, file] if arguments == "--config" else arguments.split()
-    ended = run_tap(*given, before=break_stream(1))
-    assert ended.returncode == 1
-    assert "Traceback" not in ended.stderr
-    said = ended.stderr.splitlines()[-1]
-    assert "Standard output is closed" in said or "No space left on device" in said
+    """A closed stdout or a full disk ends the run with status 1 and one error."""
+    file = write_config(
+        tmp_path / "config.json", api_url="http://127.0.0.1:9", access_token="t", start_date="2025-01-01"
+    )
+    command = [arguments, file] if arguments == "--config" else arguments.split()
+    completed = run_tap(*command, before=break_stream(1))
+    assert completed.returncode == 1
+    assert "Traceback" not in completed.stderr
+    error = completed.stderr.splitlines()[-1]
+    assert "Standard output is closed" in error or "No space left on device" in error
 
 
 @pytest.mark.parametrize("break_stream", [close, fill], ids=["closed", "full"])
-def test_stderr_that_takes_nothing_is_ignored(
-    break_stream: Callable[[int], Callable[[], None]], tmp_path: Path
-) -> None:
-    """Rows and statuses are the same."""
+def test_unwritable_stderr_is_ignored(break_stream: Callable[[int], Callable[[], None]], tmp_path: Path) -> None:
+    """Rows and exit statuses are the same if nothing can be written to stderr."""
     with serve_sandbox() as sandbox:
         settings = sandbox_settings(sandbox, end_date="2025-01-01", request_timeout=60)
-        ended = run_tap("--config", config(tmp_path / "config.json", **settings), before=break_stream(2))
-    assert ended.returncode == 0
-    assert '"RECORD"' in ended.stdout
+        completed = run_tap("--config", write_config(tmp_path / "config.json", **settings), before=break_stream(2))
+    assert completed.returncode == 0
+    assert '"RECORD"' in completed.stdout
     assert run_tap("--nonsense", before=break_stream(2)).returncode == 2
 
 
-def test_too_little_memory_ends_with_a_sentence() -> None:
-    """Also while Python imports."""
+def test_out_of_memory_fails_with_one_error() -> None:
+    """If memory runs out, even while Python imports, the run fails with one error."""
     limit = 40_000 * 1024
-    ended = run_tap("--about", before=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("The machine ran out of memory for the tap")
-    assert len(ended.stderr.splitlines()) == 1
+    completed = run_tap("--about", before=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("The machine ran out of memory for the tap")
+    assert len(completed.stderr.splitlines()) == 1
 
 
-class PlainAnswer(socketserver.BaseRequestHandler):
-    """Answers whatever comes first, a TLS handshake too, in plain HTTP."""
+class PlainHTTPHandler(socketserver.BaseRequestHandler):
+    """Responds to any first bytes, including a TLS handshake, in plain HTTP."""
 
     def handle(self) -> None:
         self.request.recv(65_536)
         self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
 
-def test_threads_inside_openssl_do_not_crash_the_end(tmp_path: Path) -> None:
-    """Each of twelve windows fails in a TLS handshake, and the first failure ends the run."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), PlainAnswer) as server:
+def test_threads_in_openssl_do_not_crash_the_exit(tmp_path: Path) -> None:
+    """The first failure ends the run cleanly while other threads are in a TLS handshake."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), PlainHTTPHandler) as server:
         threading.Thread(target=server.serve_forever).start()
-        file = config(
+        file = write_config(
             tmp_path / "config.json",
             api_url=f"https://127.0.0.1:{server.server_address[1]}",
             access_token="t",
@@ -137,15 +137,15 @@ main()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_the_run_while_its_first_modules_are_imported(number: signal.Signals) -> None:
-    """Before the handlers that let lines and refreshes be finished are there."""
+def test_signal_during_imports_ends_the_run(number: signal.Signals) -> None:
+    """A signal that arrives before any handler is installed ends the run silently with its status."""
     command = [sys.executable, "-c", SIGNALED_WHILE_IMPORTING, str(int(number)), "--about"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (128 + number, "")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (completed.returncode, completed.stderr) == (128 + number, "")
 
 
-def test_a_full_stderr_that_does_not_block_is_ignored() -> None:
-    """Whoever shares a pipe can make it non-blocking."""
+def test_full_nonblocking_stderr_is_ignored() -> None:
+    """A full pipe to stderr that another process made non-blocking doesn't fail the run."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with contextlib.suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""Killed anywhere and run again from what the target was left with, the tap loses no row."""
+"""Kills: after being killed at any point, the next run resumes and no row is lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WINDOWS = {
     "activity_by_quarter": ("2021-01-01", 2),
     "activity_by_year": ("2017-01-01", 1),
 }
-"""Where each stream begins and how many periods its windows have, so that there are eight to ten windows."""
+"""Start date and periods per window of each stream, for eight to ten windows."""
 
 MAPPED = {
     "stream_maps": {
@@ -60,66 +60,66 @@ MAPPED = {
 }
 ENDING_SIGNALS: dict[signal.Signals | None, int] = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 STATUSES: dict[signal.Signals | None, int] = {signal.SIGKILL: -9, **ENDING_SIGNALS, None: 1}
-"""How a process ends by a signal, or without its target."""
+"""Exit statuses after a signal, or None if the target closes the pipe."""
 
-HOW = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None)
-KILLS_OF_EACH_KIND = 2
+KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None)
+REPETITIONS = 2
 
 
 @dataclass
-class Trap:
-    """A call of a function as the sandbox answers a page, whichever it is told to wait for."""
+class PageTrigger:
+    """Calls a function when the sandbox serves a certain page."""
 
     _page: int = 0
-    _spring: Any = None
+    _callback: Any = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def arm(self, page: int, spring: Any) -> None:  # noqa: ANN401 - a function
-        """Call `spring` at that page, from 1, of those from now on."""
+    def arm(self, page: int, callback: Any) -> None:  # noqa: ANN401 - a function
+        """Call `callback` at that page, counted from 1 for the next one."""
         with self._lock:
-            self._page, self._spring = page, spring
+            self._page, self._callback = page, callback
 
     def __call__(self, _: dict[str, Any]) -> None:
-        """Count a page."""
+        """Count a page, and call the function if it's the one."""
         with self._lock:
             self._page -= 1
-            springs = self._page == 0
-        if springs:
-            self._spring()
+            is_reached = self._page == 0
+        if is_reached:
+            self._callback()
 
 
 @dataclass
-class Stage:
-    """A sandbox with a trap, and what the tap makes of it if nobody kills it."""
+class Scenario:
+    """A sandbox with a trigger, and the result of an uninterrupted run."""
 
     sandbox: Sandbox
-    trap: Trap
+    trigger: PageTrigger
     settings: dict[str, Any]
     catalog: dict[str, Any]
     uninterrupted: RunResult
     _resumed: dict[str, RunResult] = field(default_factory=dict)
 
     def resumed(self, state: dict[str, Any]) -> RunResult:
-        """Give the run from a state, which is the same each time."""
+        """Return the result of a run from a state; it's always the same."""
         key = json.dumps(state)
         if key not in self._resumed:
-            again = run(self.sandbox, catalog=self.catalog, state=state, clock=Clock(), **self.settings)
-            assert_succeeded(again)
-            self._resumed[key] = again
+            rerun = run(self.sandbox, catalog=self.catalog, state=state, clock=Clock(), **self.settings)
+            assert_succeeded(rerun)
+            self._resumed[key] = rerun
         return self._resumed[key]
 
     def assert_nothing_is_lost(self, output: bytes) -> None:
-        """Check that what a target kept of the output and what a rerun brings are all that there is."""
-        kept, state = committed_rows_and_state(output)
-        again = self.resumed(state)
-        assert keyed_by_stream([*kept, *rows_of_messages(again.messages)]) == keyed_by_stream(
+        """Assert that the committed rows and those of the next run are all rows."""
+        committed, state = committed_rows_and_state(output)
+        rerun = self.resumed(state)
+        assert by_stream_and_key([*committed, *rows_of_messages(rerun.messages)]) == by_stream_and_key(
             rows_of_messages(self.uninterrupted.messages)
         )
-        assert {**bookmarks(state), **again.bookmarks} == self.uninterrupted.bookmarks
+        assert {**bookmarks(state), **rerun.bookmarks} == self.uninterrupted.bookmarks
 
 
-def keyed_by_stream(rows: Any) -> dict[tuple[str, str, str], Any]:  # noqa: ANN401 - streams with their rows
-    """Index the rows, of which a map may have taken the grain."""
+def by_stream_and_key(rows: Any) -> dict[tuple[str, str, str], Any]:  # noqa: ANN401 - streams with their rows
+    """Index rows by stream and key, because a stream map may have removed the grain."""
     return {(stream, row["user_id"], row["period_start_date"]): row for stream, row in rows}
 
 
@@ -134,8 +134,8 @@ def keyed_by_stream(rows: Any) -> dict[tuple[str, str, str], Any]:  # noqa: ANN4
     ],
     ids="-".join,
 )
-def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Serve a stream, to be read plain, through a map, or into BATCH files."""
+def scenario(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
+    """Serve a stream that is read as RECORD, through a stream map, or as BATCH."""
     mode, stream = request.param
     start, periods = WINDOWS[stream]
     settings: dict[str, Any] = {
@@ -144,161 +144,161 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "periods_per_window": periods,
         "requests_per_second": 10_000,
         **(MAPPED if mode == "mapped" else {}),
-        **(_batches(tmp_path_factory.mktemp(stream)) if mode == "batches" else {}),
+        **(_batch_settings(tmp_path_factory.mktemp(stream)) if mode == "batches" else {}),
     }
-    trap, catalog = Trap(), catalog_selecting(stream)
+    trigger, catalog = PageTrigger(), catalog_selecting(stream)
     with serve_sandbox(
-        company=company(6), clock=SandboxClock(), page_size=3, faults=[Fault(Mutation(trap))]
+        company=company(6), clock=SandboxClock(), page_size=3, faults=[Fault(Mutation(trigger))]
     ) as sandbox:
         uninterrupted = run(sandbox, catalog=catalog, clock=Clock(), **settings)
         assert_succeeded(uninterrupted)
         assert len(uninterrupted.states) >= 8
         assert uninterrupted.rows
-        yield Stage(sandbox, trap, settings, catalog, uninterrupted)
+        yield Scenario(sandbox, trigger, settings, catalog, uninterrupted)
 
 
-def _batches(folder: Path) -> dict[str, Any]:
+def _batch_settings(folder: Path) -> dict[str, Any]:
     encoding, storage = {"format": "jsonl", "compression": "gzip"}, {"root": f"file://{folder}"}
     return {"batch_config": {"encoding": encoding, "storage": storage, "batch_size": 7}}
 
 
-def test_any_cut_of_the_output_can_be_gone_on_from(stage: Stage) -> None:
-    """As after a SIGKILL: what a target has seen is a beginning of the output, and all up to its last STATE is kept."""
-    output = stage.uninterrupted.output
+def test_truncated_output_loses_no_row(scenario: Scenario) -> None:
+    """Wherever the output is truncated, the next run resumes from the last STATE in it."""
+    output = scenario.uninterrupted.output
     lines = output.splitlines(keepends=True)
     ends = [sum(map(len, lines[: number + 1])) for number, line in enumerate(lines) if b'"type":"STATE"' in line]
     for end in (0, *ends):
-        # Every byte from here to the next STATE leaves the target with the same.
-        stage.assert_nothing_is_lost(output[:end])
+        # A target commits the same at every byte up to the next STATE.
+        scenario.assert_nothing_is_lost(output[:end])
 
 
-def test_a_kill_at_any_moment_loses_no_row(stage: Stage, forker: TapForker) -> None:
-    """By SIGKILL, SIGTERM or SIGINT, or by a target that dies: after any byte read, or as any page is answered."""
-    draw = seeded_random("kills", json.dumps(stage.settings))
-    for how in HOW * KILLS_OF_EACH_KIND:
-        killed = _killed(stage, forker, how, draw)
-        # Before the tap has begun and after it has ended, a signal ends the process as it would any.
-        assert killed.status in (0, STATUSES[how], -(how or 0))
+def test_kill_at_any_time_loses_no_row(scenario: Scenario, forker: TapForker) -> None:
+    """A signal or a closed pipe after any byte or at any page loses no row."""
+    draw = seeded_random("kills", json.dumps(scenario.settings))
+    for kill in KILLS * REPETITIONS:
+        killed = _killed(scenario, forker, kill, draw)
+        # Before the tap starts and after it ends, a signal has its default effect.
+        assert killed.status in (0, STATUSES[kill], -(kill or 0))
         assert "Traceback" not in killed.log
-        if killed.status == STATUSES[how]:
-            _assert_said_what_happened(killed, how)
-        stage.assert_nothing_is_lost(killed.output)
+        if killed.status == STATUSES[kill]:
+            _assert_error_names(killed, kill)
+        scenario.assert_nothing_is_lost(killed.output)
 
 
-def _killed(stage: Stage, forker: TapForker, how: signal.Signals | None, draw: Random) -> RunResult:
-    by_page = how is not None and draw.random() < 0.5
-    begun: list[TapProcess] = []
-    known = threading.Event()
+def _killed(scenario: Scenario, forker: TapForker, kill: signal.Signals | None, draw: Random) -> RunResult:
+    by_page = kill is not None and draw.random() < 0.5
+    processes: list[TapProcess] = []
+    started = threading.Event()
 
-    def spring() -> None:
-        known.wait()
-        if how is not None:
-            begun[0].send(how)
+    def callback() -> None:
+        started.wait()
+        if kill is not None:
+            processes[0].send(kill)
 
-    stage.trap.arm(draw.randrange(1, len(stage.uninterrupted.requests)) if by_page else 0, spring)
-    settings: dict[str, Any] = {**stage.settings, "max_parallel_windows": draw.choice([1, 4])}
-    process = forker.start(stage.sandbox, catalog=stage.catalog, **settings)
-    begun.append(process)
-    known.set()
+    scenario.trigger.arm(draw.randrange(1, len(scenario.uninterrupted.requests)) if by_page else 0, callback)
+    settings: dict[str, Any] = {**scenario.settings, "max_parallel_windows": draw.choice([1, 4])}
+    process = forker.start(scenario.sandbox, catalog=scenario.catalog, **settings)
+    processes.append(process)
+    started.set()
     if not by_page:
-        process.read(draw.randrange(len(stage.uninterrupted.output)))
-        if how is None:
+        process.read(draw.randrange(len(scenario.uninterrupted.output)))
+        if kill is None:
             process.stop_reading()
         else:
-            process.send(how)
+            process.send(kill)
     return process.finish()
 
 
-def _assert_said_what_happened(killed: RunResult, how: signal.Signals | None) -> None:
-    if how is signal.SIGKILL:
+def _assert_error_names(killed: RunResult, kill: signal.Signals | None) -> None:
+    if kill is signal.SIGKILL:
         assert killed.errors == []
-    elif how is None:
+    elif kill is None:
         assert "target closed the pipe early" in assert_failed(RunResult(killed.status, b"", killed.log))
     else:
-        assert how.name in assert_failed(killed, STATUSES[how])
+        assert kill.name in assert_failed(killed, STATUSES[kill])
 
 
-@pytest.mark.parametrize(("how", "unbuffered"), [(signal.SIGTERM, ""), (signal.SIGINT, "1")])
-def test_a_signal_lets_a_line_become_whole_for_a_target_that_reads_late(
-    how: signal.Signals, unbuffered: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("kill", "unbuffered"), [(signal.SIGTERM, ""), (signal.SIGINT, "1")])
+def test_signal_completes_the_line_for_a_slow_target(
+    kill: signal.Signals, unbuffered: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Although the pipe is full when it comes, and also where Python does not buffer, as in many containers."""
+    """A signal while the pipe is full still lets a slow target read complete lines, even if Python doesn't buffer."""
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with serve_sandbox(company=company(12), clock=SandboxClock()) as sandbox, TapForker() as forker:
         process = forker.start(sandbox, start_date="2024-01-01", end_date=str(TODAY))
         process.read(3 * SMALLEST_PIPE)
         process.await_full_pipe()
-        process.send(how)
-        ended = process.finish()
-    assert how.name in assert_failed(ended, STATUSES[how])
-    assert len(ended.output) > 4 * SMALLEST_PIPE
+        process.send(kill)
+        result = process.finish()
+    assert kill.name in assert_failed(result, STATUSES[kill])
+    assert len(result.output) > 4 * SMALLEST_PIPE
 
 
-@pytest.mark.parametrize("how", ENDING_SIGNALS)
-def test_a_signal_ends_the_run_although_the_target_does_not_read(how: signal.Signals, forker: TapForker) -> None:
-    """After the seconds that it leaves for the lines that are being written."""
+@pytest.mark.parametrize("kill", ENDING_SIGNALS)
+def test_signal_ends_the_run_if_the_target_does_not_read(kill: signal.Signals, forker: TapForker) -> None:
+    """If the target doesn't read, a signal ends the run after the time reserved for the last lines."""
     with serve_sandbox(company=company(12), clock=SandboxClock()) as sandbox:
         process = forker.start(sandbox, start_date="2024-01-01", end_date=str(TODAY), last_write=0.2)
         process.read(3 * SMALLEST_PIPE)
         process.await_full_pipe()
-        process.send(how)
-        ended = process.wait()
-    assert how.name in assert_failed(RunResult(ended.status, b"", ended.log), STATUSES[how])
+        process.send(kill)
+        result = process.wait()
+    assert kill.name in assert_failed(RunResult(result.status, b"", result.log), STATUSES[kill])
 
 
 @dataclass(frozen=True)
-class Noticed(Effect):
-    """The same answer, and an event that tells of the request."""
+class EventEffect(Effect):
+    """Sets an event when a request arrives, and leaves the response unchanged."""
 
     event: threading.Event
 
-    def apply(self, response: Response, exchange: Exchange) -> Response:  # noqa: ARG002 - whichever it is
+    def apply(self, response: Response, exchange: Exchange) -> Response:  # noqa: ARG002 - the interface's
         self.event.set()
         return response
 
 
 @pytest.mark.parametrize(
-    ("how", "fault"),
+    ("kill", "fault"),
     [(signal.SIGTERM, "hang"), (signal.SIGINT, "status=429,retry_after=500"), (signal.SIGHUP, "status=503,at=1-")],
 )
-def test_a_signal_ends_whatever_the_tap_waits_for(how: signal.Signals, fault: str, forker: TapForker) -> None:
-    """An answer, a Retry-After or a backoff; the STATE before it stands."""
-    asked = threading.Event()
+def test_signal_interrupts_every_wait(kill: signal.Signals, fault: str, forker: TapForker) -> None:
+    """A signal interrupts waits for a response, a Retry-After and a backoff, and bookmarks stay."""
+    requested = threading.Event()
     with serve_sandbox(company=company(12), clock=SandboxClock(), latency=0.01) as sandbox:
-        begun = run(sandbox, clock=Clock(), start_date="2025-02-01", end_date="2025-02-11")
+        earlier = run(sandbox, clock=Clock(), start_date="2025-02-01", end_date="2025-02-11")
         sandbox.inject(fault)
-        sandbox.inject(Fault(Noticed(asked)))
-        process = forker.start(sandbox, state=begun.state, start_date="2025-02-01", end_date=str(TODAY))
-        asked.wait()
-        process.send(how)
-        ended = process.finish()
-    assert how.name in assert_failed(ended, STATUSES[how])
-    assert ended.bookmarks in (begun.bookmarks, {})
+        sandbox.inject(Fault(EventEffect(requested)))
+        process = forker.start(sandbox, state=earlier.state, start_date="2025-02-01", end_date=str(TODAY))
+        requested.wait()
+        process.send(kill)
+        result = process.finish()
+    assert kill.name in assert_failed(result, STATUSES[kill])
+    assert result.bookmarks in (earlier.bookmarks, {})
 
 
-def test_a_target_that_has_gone_before_the_first_line(forker: TapForker) -> None:
-    """As one whose own settings are wrong: a sentence, no traceback, and not 0."""
+def test_target_that_closes_the_pipe_early_fails_the_run(forker: TapForker) -> None:
+    """If the target closes the pipe before the first line, the run fails with one error."""
     with serve_sandbox(company=company(12), clock=SandboxClock()) as sandbox:
         process = forker.start(sandbox, start_date="2025-01-01", end_date=str(TODAY))
         process.stop_reading()
-        ended = process.wait()
-    assert "target closed the pipe early" in assert_failed(ended)
+        result = process.wait()
+    assert "target closed the pipe early" in assert_failed(result)
 
 
 @pytest.mark.parametrize("argument", ["--discover", "--about", "--about --format=json"])
-def test_other_output_that_nobody_reads_is_no_traceback_either(argument: str, forker: TapForker) -> None:
-    """As with `| head`."""
+def test_closed_pipe_causes_no_traceback(argument: str, forker: TapForker) -> None:
+    """A closed pipe causes no traceback in --discover and --about, as with `| head`."""
     with serve_sandbox(clock=SandboxClock()) as sandbox:
         process = forker.start(sandbox, *argument.split())
         process.stop_reading()
-        ended = process.wait()
-    assert "Traceback" not in ended.log
-    assert "Exception ignored" not in ended.log
-    assert ended.status in (0, 1)
+        result = process.wait()
+    assert "Traceback" not in result.log
+    assert "Exception ignored" not in result.log
+    assert result.status in (0, 1)
 
 
-def test_the_memory_stays_flat_whatever_the_answer(forker: TapForker) -> None:
-    """Of a body of 200 MB hardly more is taken than of any other; of forty windows no more than of one."""
+def test_memory_stays_flat(forker: TapForker) -> None:
+    """Memory depends on neither the number of windows nor the size of a response."""
     with serve_sandbox(company=company(12), clock=SandboxClock(), faults=["huge=209715200,from=2025-03-02"]) as sandbox:
         settings: dict[str, Any] = {"periods_per_window": 1, "requests_per_second": 10_000, "start_date": "2024-12-02"}
         small = forker.start(sandbox, **{**settings, "start_date": "2025-02-20"}, end_date="2025-03-01").finish()

@@ -1,4 +1,4 @@
-"""What a user may easily get wrong costs neither data nor a secret, and ends with one sentence."""
+"""Common mistakes of users: each fails with one error, and costs neither data nor a secret."""
 
 from __future__ import annotations
 
@@ -23,71 +23,73 @@ DAY = "activity_by_day"
 PREFIX = "TAP_GONG_ACTIVITY_"
 
 
-def test_a_period_that_end_date_cuts_does_not_replace_one_that_was_written_whole() -> None:
-    """With an end_date behind the bookmark, the open period is none: it has ended, and stands complete."""
+def test_end_date_does_not_replace_a_complete_period() -> None:
+    """An end_date within a period before the bookmark doesn't replace its complete rows with partial ones."""
     with serve_sandbox() as sandbox:
-        whole = run(sandbox, streams=["activity_by_month"], start_date="2025-01-01")
-        cut = run(
+        complete = run(sandbox, streams=["activity_by_month"], start_date="2025-01-01")
+        ended_early = run(
             sandbox,
             streams=["activity_by_month"],
             start_date="2025-01-01",
             end_date="2025-02-15",
             include_open_period=True,
             lookback_days=60,
-            state=whole.state,
+            state=complete.state,
         )
 
-    assert_succeeded(cut)
-    assert {(row["period_start_date"], row["is_complete"]) for row in cut.rows} == {("2025-01-01", True)}
-    assert cut.bookmarks == whole.bookmarks == {"activity_by_month": "2025-03-01"}
+    assert_succeeded(ended_early)
+    assert {(row["period_start_date"], row["is_complete"]) for row in ended_early.rows} == {("2025-01-01", True)}
+    assert ended_early.bookmarks == complete.bookmarks == {"activity_by_month": "2025-03-01"}
 
 
 @pytest.mark.parametrize("stream", ["activity_by_day", "activity_by_year"])
-def test_a_test_asks_gong_even_where_no_period_has_ended(stream: str) -> None:
-    """So that a wrong key is noticed whatever the dates are."""
+def test_connection_test_without_a_complete_period(stream: str) -> None:
+    """--test sends a request even if no period is complete, so it notices a wrong key."""
     with serve_sandbox() as sandbox:
-        refused = run(sandbox, "--test", streams=[stream], start_date="2030-01-01", access_key="wrong")
+        rejected = run(sandbox, "--test", streams=[stream], start_date="2030-01-01", access_key="wrong")
 
-    assert "check the access key" in assert_failed(refused)
-    assert len(refused.requests) == 1
+    assert "check the access key" in assert_failed(rejected)
+    assert len(rejected.requests) == 1
 
 
 @pytest.mark.parametrize("wrapper", ["value", "singer_state", "completed"])
-def test_a_wrapped_state_is_refused(wrapper: str) -> None:
-    """Taken for an empty state, it would have everything read again."""
+def test_wrapped_state_is_rejected(wrapper: str) -> None:
+    """A state that is wrapped in another object fails the run, because ignoring it would read everything again."""
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, state={wrapper: {"bookmarks": {"activity_by_day": {"replication_key_value": "2025-03-01"}}}})
+        result = run(
+            sandbox, state={wrapper: {"bookmarks": {"activity_by_day": {"replication_key_value": "2025-03-01"}}}}
+        )
 
-    assert "pass only its value" in assert_failed(ran)
-    assert ran.requests == []
+    assert "pass only its value" in assert_failed(result)
+    assert result.requests == []
 
 
-def test_settings_given_for_the_path_of_a_file_are_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
-    """They may hold a secret."""
+def test_config_passed_as_json_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """JSON in place of a config file's path fails the run, and isn't logged because it may contain secrets."""
     command = CommandLine.get_singer_command()
 
-    with pytest.raises(SystemExit) as ending:
+    with pytest.raises(SystemExit) as exit_info:
         command.main(["--config", '{"access_key_secret": "hush"}'])
 
-    assert ending.value.code == 1
+    assert exit_info.value.code == 1
     assert "takes the path of a JSON file" in caplog.text
     assert "hush" not in caplog.text
 
 
-def test_a_wrong_value_of_a_setting_of_the_sdks_is_not_repeated() -> None:
-    """It is named, as it may hold a secret too."""
+def test_invalid_sdk_setting_value_is_not_logged() -> None:
+    """An invalid value of one of the SDK's settings isn't logged, because it may be a secret."""
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, stream_map_config="hush")
+        result = run(sandbox, stream_map_config="hush")
 
-    assert "stream_map_config" in assert_failed(ran)
-    assert "hush" not in ran.log
+    assert "stream_map_config" in assert_failed(result)
+    assert "hush" not in result.log
 
 
 # Stream maps and the SDK's other settings
 
 
 @pytest.mark.parametrize(
-    ("stream_map", "named", "how"),
+    ("stream_map", "part", "mode"),
     [
         ({"x": "int(user_email_address)"}, "expression for x", "record"),
         ({"x": "record['@' + user_id]"}, "expression for x", "batch"),
@@ -98,38 +100,38 @@ def test_a_wrong_value_of_a_setting_of_the_sdks_is_not_repeated() -> None:
         ({"period_start_date": "None"}, "key column period_start_date", "record"),
     ],
 )
-def test_a_stream_map_that_fails_on_a_row_is_named_without_the_rows_values(
-    stream_map: dict[str, str], named: str, how: str, tmp_path: Path
+def test_failing_stream_map_is_named_without_values(
+    stream_map: dict[str, str], part: str, mode: str, tmp_path: Path
 ) -> None:
-    """Whichever way the row would have been written."""
+    """A stream map that fails on a row is named in the error, without the row's values."""
     batch_config = {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": {"root": f"file://{tmp_path}"}}
     with serve_sandbox() as sandbox:
-        ran = run(
+        result = run(
             sandbox,
-            *(["--test"] if how == "test" else []),
+            *(["--test"] if mode == "test" else []),
             stream_maps={DAY: stream_map},
-            batch_config=batch_config if how == "batch" else None,
+            batch_config=batch_config if mode == "batch" else None,
         )
 
-    sentence = assert_failed(ran)
-    assert DAY in sentence
-    assert named in sentence
-    assert "@" not in ran.log
+    error = assert_failed(result)
+    assert DAY in error
+    assert part in error
+    assert "@" not in result.log
 
 
-def test_a_value_that_is_no_json_is_named_by_its_stream() -> None:
-    """An expression can make half a surrogate pair."""
+def test_value_that_cannot_be_json_names_its_stream() -> None:
+    """An expression whose value can't be JSON, like half a surrogate pair, fails with its stream's name."""
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, stream_maps={DAY: {"x": "'\\ud800'"}})
+        result = run(sandbox, stream_maps={DAY: {"x": "'\\ud800'"}})
 
-    assert DAY in assert_failed(ran)
+    assert DAY in assert_failed(result)
 
 
 BATCH = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///tmp"}}
 
 
 @pytest.mark.parametrize(
-    ("settings", "named"),
+    ("settings", "part"),
     [
         ({"stream_maps": "hush"}, "stream_maps"),
         ({"stream_maps": {DAY: "hush"}}, "stream_maps.activity_by_day"),
@@ -150,18 +152,18 @@ BATCH = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///tmp"}}
     ],
     ids=lambda value: str(value)[-40:],
 )
-def test_an_unusable_setting_of_the_sdks_is_named(settings: dict[str, Any], named: str) -> None:
-    """Before any request, and without its value."""
+def test_invalid_sdk_setting_fails_before_any_request(settings: dict[str, Any], part: str) -> None:
+    """An invalid setting of the SDK's is named in the error, without its value and before any request."""
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, **settings)
+        result = run(sandbox, **settings)
 
-    assert named in assert_failed(ran)
-    assert "hush" not in ran.log.replace("'__hush'", "")
-    assert ran.requests == []
+    assert part in assert_failed(result)
+    assert "hush" not in result.log.replace("'__hush'", "")
+    assert result.requests == []
 
 
-def test_a_setting_of_the_sdks_that_is_null_or_empty_counts_as_absent() -> None:
-    """In a file and in the environment."""
+def test_empty_sdk_setting_is_ignored() -> None:
+    """A setting of the SDK's that is null or empty is ignored, in a file and in the environment."""
     names = (
         "stream_maps",
         "stream_map_config",
@@ -173,29 +175,29 @@ def test_a_setting_of_the_sdks_that_is_null_or_empty_counts_as_absent() -> None:
     hand = HandClock(NOON)
     with serve_sandbox(clock=hand) as sandbox:
         plain = run(sandbox)
-        for absent in (None, ""):
-            settings = {**sandbox_settings(sandbox), **dict.fromkeys(names, absent)}
-            environment = {PREFIX + name.upper(): absent or "" for name in names}
-            ran = run_command("--config=ENV", config=settings, environment=environment, clock=FakeClock(hand))
-            assert_succeeded(ran)
-            assert ran.rows == plain.rows
-            assert ran.warnings == []
+        for empty in (None, ""):
+            settings = {**sandbox_settings(sandbox), **dict.fromkeys(names, empty)}
+            environment = {PREFIX + name.upper(): empty or "" for name in names}
+            result = run_command("--config=ENV", config=settings, environment=environment, clock=FakeClock(hand))
+            assert_succeeded(result)
+            assert result.rows == plain.rows
+            assert result.warnings == []
 
 
-def test_a_setting_of_the_sdks_in_the_environment_that_is_no_json_is_named() -> None:
-    """As any other."""
+def test_sdk_setting_from_the_environment_must_be_json() -> None:
+    """An environment variable for a setting of the SDK's that isn't valid JSON is named in the error."""
     with serve_sandbox() as sandbox:
         for name, text in (("STREAM_MAPS", "{hush"), ("BATCH_CONFIG", "[]"), ("FLATTENING_MAX_DEPTH", "hush")):
-            ran = run(sandbox, "--config=ENV", environment={PREFIX + name: text})
-            assert name.lower() in assert_failed(ran)
-            assert "hush" not in ran.log
+            result = run(sandbox, "--config=ENV", environment={PREFIX + name: text})
+            assert name.lower() in assert_failed(result)
+            assert "hush" not in result.log
 
 
 # Catalogs
 
 
 def catalog_with(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """The discovered catalog, with its days selected and changed."""
+    """Return the discovered catalog with days selected, and their entry updated."""
     catalog = catalog_selecting(DAY)
     (entry,) = (entry for entry in catalog["streams"] if entry["tap_stream_id"] == DAY)
     entry.update(changes)
@@ -203,26 +205,26 @@ def catalog_with(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
 
 
 @pytest.mark.parametrize(
-    "lacking", [("metadata",), ("metadata", "schema", "key_properties", "replication_key", "stream")]
+    "missing", [("metadata",), ("metadata", "schema", "key_properties", "replication_key", "stream")]
 )
-def test_a_catalog_gets_what_it_lacks_from_the_streams(lacking: tuple[str, ...]) -> None:
-    """Their selection by default as well as their schema and key."""
+def test_incomplete_catalog_is_completed(missing: tuple[str, ...]) -> None:
+    """Fields that are missing in the catalog have their discovered values, including the default selection."""
     catalog = catalog_selecting(*STREAMS)
     for entry in catalog["streams"]:
-        for name in lacking:
+        for name in missing:
             entry.pop(name, None)
     with serve_sandbox() as sandbox:
-        plain, ran = run(sandbox), run(sandbox, catalog=catalog)
+        plain, result = run(sandbox), run(sandbox, catalog=catalog)
 
-    assert_succeeded(ran)
-    assert [message for message in ran.messages if message["type"] != "RECORD"] == [
+    assert_succeeded(result)
+    assert [message for message in result.messages if message["type"] != "RECORD"] == [
         message for message in plain.messages if message["type"] != "RECORD"
     ]
-    assert ran.rows == plain.rows
+    assert result.rows == plain.rows
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "part"),
     [
         ({"stream": "days"}, "renames activity_by_day"),
         ({"schema": {"properties": {"user_id": {"$ref": "#/definitions/id"}}}}, "$ref"),
@@ -243,33 +245,33 @@ def test_a_catalog_gets_what_it_lacks_from_the_streams(lacking: tuple[str, ...])
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_catalog_that_cannot_be_used_is_refused(changes: dict[str, Any], named: str) -> None:
-    """Before any request; no row goes out without its key."""
+def test_invalid_catalog_is_rejected(changes: dict[str, Any], part: str) -> None:
+    """An invalid catalog, or one without the key's columns, fails the run before any request."""
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, catalog=catalog_with(**changes))
+        result = run(sandbox, catalog=catalog_with(**changes))
 
-    assert named in assert_failed(ran)
-    assert ran.requests == []
-
-
-# What is ignored
+    assert part in assert_failed(result)
+    assert result.requests == []
 
 
-def test_each_kind_of_unknown_name_gets_one_warning() -> None:
-    """Patterns, aliases and Meltano's variables aren't unknown."""
+# Ignored names
+
+
+def test_unknown_names_are_warned_about_once_per_kind() -> None:
+    """Unknown settings, variables and streams cause one warning per kind; Meltano's variables cause none."""
     catalog = catalog_selecting(DAY)
     catalog["streams"] += [{"tap_stream_id": name, "schema": {}, "metadata": []} for name in ("old", "older")]
     maps = {"weeks": {}, "activity_*": {}, "copy": {"__source__": DAY}, "days": {"__source__": "day"}}
     known = {PREFIX + name: "x" for name in ("_SELECT", "_LOAD_SCHEMA", "LOGLEVEL", "BATCH_CONFIG_STORAGE_ROOT")}
     environment = {**known, PREFIX + "LOGLEVEL": "INFO", PREFIX + "LOOKBACK": "3", PREFIX + "START": "x"}
     with serve_sandbox() as sandbox:
-        ran = run(
+        result = run(
             sandbox, "--config=ENV", catalog=catalog, environment=environment, stream_maps=maps, lookback=3, zone="x"
         )
         meltano = run(sandbox, environment=environment)
 
-    assert_succeeded(ran)
-    assert [line.partition("Unknown ")[2] for line in ran.warnings] == [
+    assert_succeeded(result)
+    assert [line.partition("Unknown ")[2] for line in result.warnings] == [
         f"variable ignored: {PREFIX}LOOKBACK, {PREFIX}START.",
         "setting ignored: lookback, zone.",
         "stream in the catalog ignored: old, older.",
@@ -281,34 +283,34 @@ def test_each_kind_of_unknown_name_gets_one_warning() -> None:
 @pytest.mark.parametrize(
     "selected", [{"catalog": {}}, {"stream_maps": {DAY: None}}, {"stream_maps": {"__else__": None}}]
 )
-def test_nothing_selected_is_one_warning_and_no_request(selected: dict[str, Any]) -> None:
-    """A stream that stream_maps removes isn't read, and its bookmark stays."""
+def test_nothing_selected_causes_one_warning(selected: dict[str, Any]) -> None:
+    """If nothing is selected, or stream_maps removes it, one warning says so and bookmarks stay."""
     state = {"bookmarks": {DAY: {"replication_key": "period_end_date", "replication_key_value": "2025-03-01"}}}
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, state=state, **selected)
+        result = run(sandbox, state=state, **selected)
 
-    assert_succeeded(ran)
-    assert len(ran.warnings) == 1
-    assert "No stream is selected" in ran.warnings[0]
-    assert ran.requests == []
-    assert ran.bookmarks == {DAY: "2025-03-01"}
+    assert_succeeded(result)
+    assert len(result.warnings) == 1
+    assert "No stream is selected" in result.warnings[0]
+    assert result.requests == []
+    assert result.bookmarks == {DAY: "2025-03-01"}
 
 
-def test_forgetting_to_ask_for_the_environment_is_noticed() -> None:
-    """Where no settings are given at all; neither discovery nor --about needs any."""
+def test_missing_config_env_is_noticed() -> None:
+    """Without --config, the error points to --config ENV if there are variables of the tap."""
     environment = {PREFIX + "ACCESS_KEY": "hush", PREFIX + "LOGLEVEL": "INFO"}
 
     assert "--config ENV" in assert_failed(run_command(environment=environment))
     for option in ("--discover", "--about"):
-        ran = run_command(option, environment=environment)
-        assert_succeeded(ran)
-        assert ran.warnings == []
+        result = run_command(option, environment=environment)
+        assert_succeeded(result)
+        assert result.warnings == []
     with serve_sandbox() as sandbox:
         assert run(sandbox, environment=environment).warnings == []
 
 
-def test_a_dotenv_file_is_read_only_where_the_environment_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the current folder, for the settings that the environment lacks."""
+def test_dotenv_file_is_read_with_config_env_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --config=ENV, a .env file in the current folder supplies settings that the environment doesn't."""
     (tmp_path / ".env").write_text(f"{PREFIX}START_DATE=2025-03-10\n{PREFIX}LOOKBACK_DAYS=hush\n")
     monkeypatch.chdir(tmp_path)
     with serve_sandbox() as sandbox:
@@ -321,56 +323,56 @@ def test_a_dotenv_file_is_read_only_where_the_environment_is(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(("start_date", "warnings"), [("2025-03-12", 0), ("2025-03-13", 1)])
-def test_a_start_date_in_the_future_gets_a_warning(start_date: str, warnings: int) -> None:
-    """It's likely a typo, and the run exits with 0 without reading anything."""
+def test_future_start_date_causes_a_warning(start_date: str, warnings: int) -> None:
+    """A start_date in the future causes a warning, and the run succeeds without a request."""
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, start_date=start_date)
+        result = run(sandbox, start_date=start_date)
 
-    assert_succeeded(ran)
-    assert ran.requests == []
-    assert [f"start_date ({start_date}) is after" in warning for warning in ran.warnings] == [True] * warnings
+    assert_succeeded(result)
+    assert result.requests == []
+    assert [f"start_date ({start_date}) is after" in warning for warning in result.warnings] == [True] * warnings
 
 
 # Files
 
 
 @pytest.mark.parametrize("kind", ["config", "state", "catalog"])
-def test_a_file_that_cannot_be_read_is_named(kind: str, tmp_path: Path) -> None:
-    """Missing, a folder, or in another encoding."""
+def test_unreadable_file_is_named(kind: str, tmp_path: Path) -> None:
+    """A file that is missing, a folder, or in another encoding is named in the error."""
     latin = tmp_path / "latin.json"
     latin.write_bytes('{"access_key_secret": "hüsh"}'.encode("latin-1"))
     for path in (tmp_path / "missing.json", tmp_path, latin):
-        ran = run_command(f"--{kind}", str(path), config={"access_token": "x", "start_date": "2025-03-01"})
-        sentence = assert_failed(ran)
-        assert f"The {kind} file {path} can't be read" in sentence
-        assert "sh" not in sentence.partition("can't be read")[2].replace("hush", "")
+        result = run_command(f"--{kind}", str(path), config={"access_token": "x", "start_date": "2025-03-01"})
+        error = assert_failed(result)
+        assert f"The {kind} file {path} can't be read" in error
+        assert "sh" not in error.partition("can't be read")[2].replace("hush", "")
 
 
 @pytest.mark.parametrize("end_date", ["", None])
-def test_a_later_file_that_lacks_a_setting_leaves_it(end_date: str | None, tmp_path: Path) -> None:
-    """Being empty is lacking it; null takes it back."""
+def test_later_config_file_overrides_set_values_only(end_date: str | None, tmp_path: Path) -> None:
+    """A later config file overrides settings; an empty value overrides nothing, and null removes one."""
     later = tmp_path / "later.json"
     later.write_text("\ufeff" + json.dumps({"start_date": "2025-03-03", "end_date": end_date}))
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, "--config", str(later), start_date="2025-03-01", end_date="2025-03-05")
+        result = run(sandbox, "--config", str(later), start_date="2025-03-01", end_date="2025-03-05")
 
-    assert_succeeded(ran)
-    assert min(row["period_start_date"] for row in ran.rows) == "2025-03-03"
-    assert max(row["period_end_date"] for row in ran.rows) == ("2025-03-05" if end_date == "" else "2025-03-12")
-
-
-# --test, and a scope that is missing
+    assert_succeeded(result)
+    assert min(row["period_start_date"] for row in result.rows) == "2025-03-03"
+    assert max(row["period_end_date"] for row in result.rows) == ("2025-03-05" if end_date == "" else "2025-03-12")
 
 
-def test_a_test_tries_each_stream_and_says_how_it_went() -> None:
-    """One stream's refusal doesn't keep the others from being tried."""
+# --test and scopes
+
+
+def test_connection_test_reports_each_stream() -> None:
+    """--test reports on every selected stream, even if another one fails."""
     fault = Fault(Status(401), at=1)
     with serve_sandbox(faults=[fault]) as sandbox:
-        ran = run(sandbox, "--test", streams=list(STREAMS))
+        result = run(sandbox, "--test", streams=list(STREAMS))
 
-    assert ran.status == 1
-    assert len(ran.requests) == len(STREAMS)
-    lines = [line for line in ran.log.splitlines() if "activity_by_" in line]
+    assert result.status == 1
+    assert len(result.requests) == len(STREAMS)
+    lines = [line for line in result.log.splitlines() if "activity_by_" in line]
     assert ["401" in line for line in lines] == [True, False, False, False, False]
     assert [line.partition("activity_by_")[2].split()[0].rstrip(":,") for line in lines] == [
         "day",
@@ -381,30 +383,30 @@ def test_a_test_tries_each_stream_and_says_how_it_went() -> None:
     ]
 
 
-def test_a_test_retries_once_and_does_not_wait_for_long() -> None:
-    """Somebody waits for it."""
+def test_connection_test_retries_once() -> None:
+    """--test retries at most once and waits at most ten seconds, because someone is waiting for it."""
     for refusal in (Status(503), Status(429), Status(429, retry_after="9"), Status(429, retry_after="60")):
         with serve_sandbox(faults=[Fault(refusal)]) as sandbox:
-            ran = run(sandbox, "--test")
-        assert str(refusal.status) in assert_failed(ran)
-        assert len(ran.requests) <= 2
-        assert ran.waited <= 10
+            result = run(sandbox, "--test")
+        assert str(refusal.status) in assert_failed(result)
+        assert len(result.requests) <= 2
+        assert result.waited <= 10
 
 
-def test_a_missing_scope_ends_its_stream_only() -> None:
-    """The others are still read, and the status says that something is missing."""
+def test_missing_scope_fails_its_stream_only() -> None:
+    """A missing scope fails its stream, and other streams are still read."""
     refusal = Fault(Status(401, error="You don't have permission to use 'api:stats:user-actions' in your app."), at=1)
     with serve_sandbox(faults=[refusal]) as sandbox:
-        ran = run(sandbox, streams=["activity_by_day", "activity_by_month"], max_parallel_windows=1)
+        result = run(sandbox, streams=["activity_by_day", "activity_by_month"], max_parallel_windows=1)
 
-    assert "activity_by_day" in assert_failed(ran)
-    assert ran.bookmarks.get("activity_by_day") is None
-    assert ran.bookmarks["activity_by_month"] == "2025-03-01"
-    assert {row["aggregation_period"] for row in ran.rows} == {"MONTH"}
+    assert "activity_by_day" in assert_failed(result)
+    assert result.bookmarks.get("activity_by_day") is None
+    assert result.bookmarks["activity_by_month"] == "2025-03-01"
+    assert {row["aggregation_period"] for row in result.rows} == {"MONTH"}
 
 
-def test_a_log_level_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK sets up logging before anything else."""
+def test_unknown_log_level_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown log level is named in the error."""
     monkeypatch.setenv(PREFIX + "LOGLEVEL", "hush")
     with restored_process_state(), pytest.raises(SystemExit, match="LOGLEVEL"):
         cli.run()

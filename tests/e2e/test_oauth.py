@@ -1,4 +1,4 @@
-"""OAuth survives a night of short-lived tokens, two runs at once, and a kill at each step of a refresh."""
+"""OAuth, with short-lived tokens, two runs at once, and a kill at each step of a refresh."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
     from support.tap_processes import TapForker
 
-KEYLESS: dict[str, Any] = {"access_key": None, "access_key_secret": None, "start_date": "2025-01-01"}
+WITHOUT_KEY: dict[str, Any] = {"access_key": None, "access_key_secret": None, "start_date": "2025-01-01"}
 
 STEPS = {
-    "prove_room": [200],  # before the request, and before anything has been written
-    "_renewed": [200, 400],  # Gong has answered
-    "write": [200, 400],  # and the response has been understood
-    "_use": [200],  # the new token is on disk
+    "prove_room": [200],  # before the request, and before anything is written
+    "_renewed": [200, 400],  # after Gong's response
+    "write": [200, 400],  # after the response is parsed
+    "_use": [200],  # after the new token is on disk
 }
-"""Steps of a refresh, and what the token endpoint answers to a run that is killed right before one, and to the next."""
+"""Steps of a refresh, and statuses of the refreshes by a run that is killed before the step and by the next run."""
 
 
-def token_file(sandbox: Sandbox, folder: Path) -> str:
-    """Write a token file for the sandbox's app, and give its path."""
+def write_token_file(sandbox: Sandbox, folder: Path) -> str:
+    """Write a token file for the sandbox's app, and return its path."""
     tokens = sandbox.tokens
     path = folder / "oauth.json"
     path.write_text(
@@ -49,55 +49,55 @@ def token_file(sandbox: Sandbox, folder: Path) -> str:
     return str(path)
 
 
-def refreshes(sandbox: Sandbox) -> list[int | None]:
-    """Give the statuses of all requests for tokens."""
+def refresh_statuses(sandbox: Sandbox) -> list[int | None]:
+    """Return the status of every token refresh."""
     return [record.status for record in sandbox.requests if "oauth2" in record.path]
 
 
-def test_a_night_of_short_lived_tokens_loses_no_row(tmp_path: Path) -> None:
-    """Each token ends after a few requests and is refreshed once, with the refresh token of the one before."""
+def test_short_lived_tokens_are_refreshed_during_a_run(tmp_path: Path) -> None:
+    """Tokens that expire after a few requests are refreshed once each, and no row is lost."""
     options: dict[str, Any] = {"periods_per_window": 2, "requests_per_second": 1, "max_parallel_windows": 1}
     with serve_sandbox(clock=HandClock(NOON), token_lifetime=5.0) as sandbox:
-        night = run(sandbox, oauth_token_file=token_file(sandbox, tmp_path), **KEYLESS, **options)
-    with serve_sandbox() as sandbox_for_keys:
-        with_a_key = run(sandbox_for_keys, start_date="2025-01-01", **options)
+        with_oauth = run(sandbox, oauth_token_file=write_token_file(sandbox, tmp_path), **WITHOUT_KEY, **options)
+    with serve_sandbox() as sandbox_with_key:
+        with_key = run(sandbox_with_key, start_date="2025-01-01", **options)
 
-    assert_succeeded(night)
-    assert night.rows_by_key == with_a_key.rows_by_key
-    # A token may expire while a request waits for its turn; then it's refused and sent again.
-    asked = [record for record in sandbox.requests if "oauth2" not in record.path and record.status != 401]
-    assert len(asked) == len(sandbox_for_keys.requests)
-    assert set(refreshes(sandbox)) == {200}
-    assert len(asked) / 6 <= len(refreshes(sandbox)) <= len(asked) / 3
+    assert_succeeded(with_oauth)
+    assert with_oauth.rows_by_key == with_key.rows_by_key
+    # A token may expire while a request waits for its slot; it's then sent again after a 401.
+    accepted = [record for record in sandbox.requests if "oauth2" not in record.path and record.status != 401]
+    assert len(accepted) == len(sandbox_with_key.requests)
+    assert set(refresh_statuses(sandbox)) == {200}
+    assert len(accepted) / 6 <= len(refresh_statuses(sandbox)) <= len(accepted) / 3
 
 
-def test_two_runs_at_once_share_one_file(tmp_path: Path) -> None:
-    """Neither uses a refresh token that the other has used, and both read everything."""
+def test_parallel_runs_share_a_token_file(tmp_path: Path) -> None:
+    """Two parallel runs with the same token file both succeed, and neither sends a used refresh token."""
     with Sandbox(
         company=company(), today=NOON.date(), calls_per_second=None, token_lifetime=1.0, latency=0.05
     ) as sandbox:
         settings = sandbox_settings(
             sandbox,
-            oauth_token_file=token_file(sandbox, tmp_path),
+            oauth_token_file=write_token_file(sandbox, tmp_path),
             periods_per_window=2,
             requests_per_second=100,
-            **KEYLESS,
+            **WITHOUT_KEY,
         )
         config = tmp_path / "config.json"
         config.write_text(json.dumps({**settings, "end_date": "2025-03-01", "request_timeout": 60}))
         command = [sys.executable, "-m", "tap_gong_activity", "--config", str(config)]
         runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-        ended = [process.communicate() for process in runs]
+        outputs = [process.communicate() for process in runs]
 
-    assert [process.returncode for process in runs] == [0, 0], ended[0][1] + ended[1][1]
+    assert [process.returncode for process in runs] == [0, 0], outputs[0][1] + outputs[1][1]
     rows = [
-        {line.split('"time_extracted"')[0] for line in output.splitlines() if "RECORD" in line} for output, _ in ended
+        {line.split('"time_extracted"')[0] for line in output.splitlines() if "RECORD" in line} for output, _ in outputs
     ]
     assert rows[0] == rows[1] != set()
-    assert set(refreshes(sandbox)) == {200}
+    assert set(refresh_statuses(sandbox)) == {200}
 
 
-def killed_run(
+def run_killed_and_again(
     forker: TapForker,
     sandbox: Sandbox,
     folder: Path,
@@ -105,24 +105,22 @@ def killed_run(
     **settings: Any,  # noqa: ANN401 - those of the tap
 ) -> tuple[RunResult, RunResult]:
     """Run the tap with a signal right before a step of its refresh, and then again."""
-    settings = {**KEYLESS, "request_timeout": 60, "oauth_token_file": token_file(sandbox, folder), **settings}
+    settings = {**WITHOUT_KEY, "request_timeout": 60, "oauth_token_file": write_token_file(sandbox, folder), **settings}
     killed = forker.start(sandbox, signal_before=signal_before, **settings).finish()
     return killed, run(sandbox, **settings)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_sigkill_loses_the_token_only_between_the_response_and_the_disk(
-    step: str, forker: TapForker, tmp_path: Path
-) -> None:
-    """As no client can prevent; then the next run says what to do."""
+def test_sigkill_loses_the_token_only_before_it_is_written(step: str, forker: TapForker, tmp_path: Path) -> None:
+    """SIGKILL loses the token only between the response and the disk; the next run then says what to do."""
     with serve_sandbox() as sandbox:
-        killed, again = killed_run(forker, sandbox, tmp_path, (step, signal.SIGKILL))
+        killed, rerun = run_killed_and_again(forker, sandbox, tmp_path, (step, signal.SIGKILL))
     assert killed.status == -signal.SIGKILL
-    assert refreshes(sandbox) == STEPS[step]
-    if refreshes(sandbox)[-1] == 200:
-        assert_succeeded(again)
+    assert refresh_statuses(sandbox) == STEPS[step]
+    if refresh_statuses(sandbox)[-1] == 200:
+        assert_succeeded(rerun)
     else:
-        assert "authorize the app in Gong again" in assert_failed(again)
+        assert "authorize the app in Gong again" in assert_failed(rerun)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -131,23 +129,25 @@ def test_a_sigkill_loses_the_token_only_between_the_response_and_the_disk(
     [(signal.SIGTERM, 143, 90), (signal.SIGINT, 130, 5)],
     ids=["one window", "many windows"],
 )
-def test_a_signal_never_loses_the_token(
+def test_signal_never_loses_the_token(
     step: str, number: signal.Signals, status: int, periods_per_window: int, forker: TapForker, tmp_path: Path
 ) -> None:
-    """Whichever thread refreshes it, and on any Python."""
+    """SIGTERM and SIGINT never lose a token, whichever thread refreshes it."""
     with serve_sandbox() as sandbox:
-        killed, again = killed_run(forker, sandbox, tmp_path, (step, number), periods_per_window=periods_per_window)
+        killed, rerun = run_killed_and_again(
+            forker, sandbox, tmp_path, (step, number), periods_per_window=periods_per_window
+        )
     assert number.name in assert_failed(killed, status)
-    assert_succeeded(again)
-    assert refreshes(sandbox) == [200]
+    assert_succeeded(rerun)
+    assert refresh_statuses(sandbox) == [200]
 
 
-def test_a_signal_waits_for_a_token_endpoint_for_request_timeout_at_most(forker: TapForker, tmp_path: Path) -> None:
-    """Also where it never responds; the token may have been spent by then."""
-    settings = {**KEYLESS, "request_timeout": 1}
+def test_signal_waits_at_most_request_timeout_for_a_refresh(forker: TapForker, tmp_path: Path) -> None:
+    """A signal waits at most request_timeout for a refresh in progress."""
+    settings = {**WITHOUT_KEY, "request_timeout": 1}
     with serve_sandbox(faults=["hang,on=token"]) as sandbox:
-        tap = forker.start(sandbox, oauth_token_file=token_file(sandbox, tmp_path), **settings)
-        while not refreshes(sandbox):
+        tap = forker.start(sandbox, oauth_token_file=write_token_file(sandbox, tmp_path), **settings)
+        while not refresh_statuses(sandbox):
             time.sleep(0.01)
         tap.send(signal.SIGTERM)
         began = time.monotonic()

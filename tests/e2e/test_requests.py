@@ -1,4 +1,4 @@
-"""No request is made that the windows and their pages do not make necessary."""
+"""Requests: a run sends one per page of its windows, and no others."""
 
 from __future__ import annotations
 
@@ -21,53 +21,53 @@ FIRST_LOADS = {
     "activity_by_quarter": 1,
     "activity_by_year": 1,
 }
-"""Requests of a first load of 801 days, for up to a hundred users; the README promises them."""
+"""Requests of a first load of 801 days for up to 100 users, as in the README."""
 
 
-def pages_of(spans: list[ExpectedWindow], page_size: int) -> int:
-    """Count the pages that the windows have."""
-    active = [len(company().activity(span.grain, span.start, span.end)) for span in spans]
+def pages_in(windows: list[ExpectedWindow], page_size: int) -> int:
+    """Count the pages of the windows."""
+    active = [len(company().activity(window.grain, window.start, window.end)) for window in windows]
     return sum(max(1, -(-users // page_size)) for users in active)
 
 
 @pytest.mark.parametrize(("page_size", "parallel"), [(100, 4), (6, 1)])
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_first_load_a_nightly_run_and_a_run_with_nothing_to_read(stream: str, page_size: int, parallel: int) -> None:
-    """Each makes as many requests as its windows have pages, for each grain."""
+def test_runs_send_one_request_per_page(stream: str, page_size: int, parallel: int) -> None:
+    """A first load and a nightly run send one request per page, and a run with nothing to read sends none."""
     grain, clock = STREAMS[stream], HandClock(NOON)
     settings: dict[str, Any] = {"start_date": str(FIRST_DAY), "lookback_days": 7, "max_parallel_windows": parallel}
     with serve_sandbox(clock=clock, page_size=page_size) as sandbox:
         first = run(sandbox, streams=[stream], **settings)
         clock.sleep(86_400)
         nightly = run(sandbox, streams=[stream], **settings, state=first.state)
-        nothing = run(sandbox, streams=[stream], **{**settings, "lookback_days": 0}, state=nightly.state)
-    for ran in (first, nightly, nothing):
-        assert_succeeded(ran)
-    spans = expected_windows(grain, FIRST_DAY, TODAY)
-    assert len(first.requests) == pages_of(spans, page_size)
+        idle = run(sandbox, streams=[stream], **{**settings, "lookback_days": 0}, state=nightly.state)
+    for result in (first, nightly, idle):
+        assert_succeeded(result)
+    windows = expected_windows(grain, FIRST_DAY, TODAY)
+    assert len(first.requests) == pages_in(windows, page_size)
     if page_size == 100:
         assert len(first.requests) == FIRST_LOADS[stream]
-    again = expected_windows(grain, spans[-1].end - timedelta(days=7), TODAY + timedelta(days=1))
-    assert len(nightly.requests) == pages_of(again, page_size)
-    assert nightly.rows == expected_rows(company(), again)
+    lookback_windows = expected_windows(grain, windows[-1].end - timedelta(days=7), TODAY + timedelta(days=1))
+    assert len(nightly.requests) == pages_in(lookback_windows, page_size)
+    assert nightly.rows == expected_rows(company(), lookback_windows)
     if page_size == 100:
         assert len(nightly.requests) == 1
-    assert nothing.requests == []
-    assert nothing.state == nightly.state
+    assert idle.requests == []
+    assert idle.state == nightly.state
 
 
-def test_all_grains_together_cost_what_each_costs() -> None:
-    """No request serves two, as a week is not the sum of its days."""
+def test_grains_share_no_requests() -> None:
+    """The requests of all grains add up, because a week isn't the sum of its days."""
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, streams=[*STREAMS], start_date=str(FIRST_DAY))
-    assert_succeeded(ran)
-    assert len(ran.requests) == sum(FIRST_LOADS.values())
+        result = run(sandbox, streams=[*STREAMS], start_date=str(FIRST_DAY))
+    assert_succeeded(result)
+    assert len(result.requests) == sum(FIRST_LOADS.values())
 
 
-def test_wrong_settings_cost_no_request() -> None:
-    """They are checked before any."""
+def test_invalid_settings_send_no_request() -> None:
+    """Settings are validated before any request."""
     with serve_sandbox() as sandbox:
         for wrong in ({"start_date": "yesterday"}, {"company_timezone": "Mars"}, {"user_ids": [7]}, {"access_key": ""}):
-            ran = run(sandbox, **wrong)
-            assert ran.status == 1
-            assert ran.requests == []
+            result = run(sandbox, **wrong)
+            assert result.status == 1
+            assert result.requests == []

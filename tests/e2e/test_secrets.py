@@ -1,4 +1,4 @@
-"""No credential and no e-mail address is in anything that the tap writes, but for its rows."""
+"""No output contains credentials, nor email addresses outside of rows."""
 
 from __future__ import annotations
 
@@ -51,25 +51,27 @@ FAULTS: tuple[Status | str, ...] = (
 )
 
 
-def forms(secrets: Iterable[str]) -> set[str]:
-    """Give every way in which a text may write the secrets."""
-    ways = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))}
-    return ways | {json.dumps(way)[1:-1] for way in ways} | {repr(way)[1:-1] for way in ways}
+def encodings(secrets: Iterable[str]) -> set[str]:
+    """Return every encoding of the secrets that a text may contain."""
+    texts = {text for secret in secrets for text in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))}
+    return texts | {json.dumps(text)[1:-1] for text in texts} | {repr(text)[1:-1] for text in texts}
 
 
-def assert_tells_none(ran: RunResult, secrets: Iterable[str], of: Any = None) -> None:  # noqa: ANN401 - a company
-    """Look for each of them in everything that was written; for addresses everywhere but in rows."""
-    addresses = [user.email_address for user in (of or company(12)).users if user.email_address]
-    told = ran.log + "".join(line for line in ran.output.decode().splitlines() if '"type":"RECORD"' not in line)
-    for secret in forms(secrets):
-        assert secret not in told
-        assert secret not in ran.output.decode()
-    for address in forms([ADDRESS, *addresses]):
-        assert address not in told
+def assert_no_secrets(result: RunResult, secrets: Iterable[str]) -> None:
+    """Assert that no output contains the secrets, and that only rows contain email addresses."""
+    addresses = [user.email_address for user in company(12).users if user.email_address]
+    without_rows = result.log + "".join(
+        line for line in result.output.decode().splitlines() if '"type":"RECORD"' not in line
+    )
+    for secret in encodings(secrets):
+        assert secret not in without_rows
+        assert secret not in result.output.decode()
+    for address in encodings([ADDRESS, *addresses]):
+        assert address not in without_rows
 
 
-def echoing(fault: Status | str, *secrets: str) -> Fault | str:
-    """Have the server say the secrets and an address in its errors."""
+def echo_secrets(fault: Status | str, *secrets: str) -> Fault | str:
+    """Make the server include the secrets and an email address in its errors."""
     if isinstance(fault, str):
         return fault
     words = " ".join([*secrets, f"Authorization: Basic {BASIC}", ADDRESS, f"<{ADDRESS}>,", quote(secrets[0], safe="")])
@@ -85,28 +87,28 @@ def echoing(fault: Status | str, *secrets: str) -> Fault | str:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_no_fault_brings_a_key_to_light(fault: Status | str) -> None:
-    """Neither the key, nor its secret, nor both as a header has them, although the server echoes them, at DEBUG."""
+def test_faults_reveal_no_access_key(fault: Status | str) -> None:
+    """Whatever Gong returns, no output contains the access key, even if Gong echoes it and at level DEBUG."""
     with serve_sandbox(
         company=company(12),
         page_size=4,
         access_key=KEY,
         access_key_secret=KEY_SECRET,
-        faults=[echoing(fault, KEY, KEY_SECRET, BASIC)],
+        faults=[echo_secrets(fault, KEY, KEY_SECRET, BASIC)],
     ) as sandbox:
-        ran = run(sandbox, start_date="2025-02-01", periods_per_window=20, environment={"LOGLEVEL": "DEBUG"})
-    assert_tells_none(ran, [KEY, KEY_SECRET, BASIC])
-    assert ran.requests
-    assert "Traceback" not in ran.log
+        result = run(sandbox, start_date="2025-02-01", periods_per_window=20, environment={"LOGLEVEL": "DEBUG"})
+    assert_no_secrets(result, [KEY, KEY_SECRET, BASIC])
+    assert result.requests
+    assert "Traceback" not in result.log
 
 
 @pytest.mark.parametrize(
     "fault", [fault for fault in FAULTS if isinstance(fault, Status) and fault.status in {302, 401, 500}], ids=str
 )
-def test_no_fault_brings_a_token_to_light(fault: Status) -> None:
-    """At the level DEBUG."""
-    with serve_sandbox(company=company(12), access_token=TOKEN, faults=[echoing(fault, TOKEN)]) as sandbox:
-        ran = run(
+def test_faults_reveal_no_access_token(fault: Status) -> None:
+    """Whatever Gong returns, no output contains the access token, even at level DEBUG."""
+    with serve_sandbox(company=company(12), access_token=TOKEN, faults=[echo_secrets(fault, TOKEN)]) as sandbox:
+        result = run(
             sandbox,
             access_key=None,
             access_key_secret=None,
@@ -114,27 +116,27 @@ def test_no_fault_brings_a_token_to_light(fault: Status) -> None:
             start_date="2025-02-01",
             environment={"LOGLEVEL": "DEBUG"},
         )
-    assert_tells_none(ran, [TOKEN])
-    assert ran.requests
-    assert "Traceback" not in ran.log
+    assert_no_secrets(result, [TOKEN])
+    assert result.requests
+    assert "Traceback" not in result.log
 
 
-def test_faults_mixed_at_random_bring_nothing_to_light() -> None:
-    """With windows read in parallel."""
+def test_random_faults_reveal_no_secret() -> None:
+    """Random faults in windows that are read in parallel reveal no secret."""
     draw = seeded_random("secrets")
     for _ in range(10):
-        faults = [echoing(draw.choice(FAULTS[:8]), KEY, KEY_SECRET, BASIC) for _ in range(2)]
+        faults = [echo_secrets(draw.choice(FAULTS[:8]), KEY, KEY_SECRET, BASIC) for _ in range(2)]
         with serve_sandbox(
             company=company(12), page_size=4, access_key=KEY, access_key_secret=KEY_SECRET, faults=faults
         ) as sandbox:
-            ran = run(sandbox, start_date="2025-02-01", periods_per_window=5, environment={"LOGLEVEL": "DEBUG"})
-        assert_tells_none(ran, [KEY, KEY_SECRET, BASIC])
+            result = run(sandbox, start_date="2025-02-01", periods_per_window=5, environment={"LOGLEVEL": "DEBUG"})
+        assert_no_secrets(result, [KEY, KEY_SECRET, BASIC])
 
 
 # OAuth
 
 
-def oauth_file(sandbox: Sandbox, folder: Path, **changes: Any) -> Path:  # noqa: ANN401 - anything
+def oauth_file(sandbox: Sandbox, folder: Path, **changes: Any) -> Path:  # noqa: ANN401 - any JSON
     """Write a token file for the sandbox's app."""
     tokens = sandbox.tokens
     content = {
@@ -170,13 +172,13 @@ def oauth_file(sandbox: Sandbox, folder: Path, **changes: Any) -> Path:  # noqa:
         "close",
     ],
 )
-def test_no_token_of_oauth_comes_to_light(fault: str, tmp_path: Path) -> None:
-    """Neither the client's secret, nor any refresh or access token that the run has seen, at the level DEBUG."""
+def test_oauth_reveals_no_token(fault: str, tmp_path: Path) -> None:
+    """No output contains the client secret, or any refresh or access token of the run."""
     with serve_sandbox(company=company(12), clock=HandClock(NOON), token_lifetime=900.0, faults=[fault]) as sandbox:
         path = oauth_file(sandbox, tmp_path)
         secrets = {sandbox.tokens.client_secret, sandbox.tokens.refresh_token}
         secrets.add(base64.b64encode(f"{sandbox.tokens.client_id}:{sandbox.tokens.client_secret}".encode()).decode())
-        ran = run(
+        result = run(
             sandbox,
             access_key=None,
             access_key_secret=None,
@@ -189,14 +191,14 @@ def test_no_token_of_oauth_comes_to_light(fault: str, tmp_path: Path) -> None:
         )
         secrets |= {sandbox.tokens.refresh_token}
     secrets |= {value for name, value in json.loads(path.read_text()).items() if "token" in name}
-    assert_tells_none(ran, secrets)
+    assert_no_secrets(result, secrets)
     if fault == "drop=nothing":
-        assert ran.status == 0
+        assert result.status == 0
         assert len(secrets) >= 5
         assert path.stat().st_mode & 0o777 == 0o600
     elif fault not in {"status=401,at=2", "cut,on=token"}:
-        # What a cut response still holds of the tokens can be enough.
-        assert_failed(ran)
+        # A truncated response can still contain both tokens.
+        assert_failed(result)
 
 
 # Settings
@@ -228,21 +230,22 @@ def test_no_token_of_oauth_comes_to_light(fault: str, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_wrong_setting_brings_no_secret_to_light(wrong: dict[str, Any]) -> None:
-    """Also where the secret is of the wrong type, or stands in the wrong place, at DEBUG."""
+def test_invalid_settings_reveal_no_secret(wrong: dict[str, Any]) -> None:
+    """Errors about settings contain no secret, even of the wrong type or in the wrong place."""
     with serve_sandbox() as sandbox:
         settings = {"access_key": KEY, "access_key_secret": KEY_SECRET, **wrong}
-        ran = run(sandbox, **settings, environment={"LOGLEVEL": "DEBUG"})
-    assert ran.status != 0
-    assert "Traceback" not in ran.log
+        result = run(sandbox, **settings, environment={"LOGLEVEL": "DEBUG"})
+    assert result.status != 0
+    assert "Traceback" not in result.log
     secrets = [KEY, KEY_SECRET, TOKEN, BASIC, "51515151515", "51_515_151_515"]
-    assert_tells_none(
-        RunResult(ran.status, ran.output, ran.log.replace(ADDRESS, "") if "user_ids" in wrong else ran.log), secrets
+    assert_no_secrets(
+        RunResult(result.status, result.output, result.log.replace(ADDRESS, "") if "user_ids" in wrong else result.log),
+        secrets,
     )
 
 
-def test_a_secret_from_the_environment_stays_there() -> None:
-    """Whatever its name was mistyped as."""
+def test_environment_reveals_no_secret() -> None:
+    """Secrets from environment variables aren't in any output."""
     with serve_sandbox() as sandbox:
         environment = {
             "TAP_GONG_ACTIVITY_ACCESS_KEY": KEY,
@@ -250,56 +253,56 @@ def test_a_secret_from_the_environment_stays_there() -> None:
             "TAP_GONG_ACTIVITY_ACCESS_TOKEN": TOKEN,
             "LOGLEVEL": "DEBUG",
         }
-        ran = run(sandbox, "--config=ENV", environment=environment, access_key=None, access_key_secret=None)
-    assert "access_token" in assert_failed(ran)
-    assert_tells_none(ran, [KEY, KEY_SECRET, TOKEN])
+        result = run(sandbox, "--config=ENV", environment=environment, access_key=None, access_key_secret=None)
+    assert "access_token" in assert_failed(result)
+    assert_no_secrets(result, [KEY, KEY_SECRET, TOKEN])
 
 
 @pytest.mark.parametrize("arguments", [["--about"], ["--about", "--format=json"], ["--about", "--format=markdown"]])
-def test_about_and_discovery_know_no_secret(arguments: list[str]) -> None:
-    """Although they are given the settings."""
+def test_about_and_discovery_reveal_no_secret(arguments: list[str]) -> None:
+    """The output of --about and --discover contains no secret of the configuration."""
     with serve_sandbox() as sandbox:
         config = sandbox_settings(sandbox, access_key=KEY, access_key_secret=KEY_SECRET)
-    for ran in (
+    for result in (
         run_command(*arguments, config=config, environment={"LOGLEVEL": "DEBUG"}),
         run_command("--discover", config=config, environment={"LOGLEVEL": "DEBUG"}),
     ):
-        assert ran.status == 0
-        assert_tells_none(ran, [KEY, KEY_SECRET, BASIC])
+        assert result.status == 0
+        assert_no_secrets(result, [KEY, KEY_SECRET, BASIC])
 
 
-def test_a_config_file_that_is_cut_off_is_not_repeated() -> None:
-    """Nor is a state or a catalog."""
+def test_truncated_config_file_reveals_no_secret() -> None:
+    """Errors about a config file that can't be parsed don't contain its content."""
     with serve_sandbox() as sandbox:
         text = json.dumps(sandbox_settings(sandbox, access_key=KEY, access_key_secret=KEY_SECRET))
-        for ran in (
+        for result in (
             run_command(config=text[:-5], environment={"LOGLEVEL": "DEBUG"}),
             run_command(config=json.dumps([text]), environment={"LOGLEVEL": "DEBUG"}),
             run(sandbox, catalog=None, state=None, environment={"LOGLEVEL": "DEBUG"}, extra=[KEY, KEY_SECRET]),
         ):
-            assert_tells_none(ran, [KEY, KEY_SECRET, BASIC])
+            assert_no_secrets(result, [KEY, KEY_SECRET, BASIC])
 
 
-def test_a_proxys_password_is_told_to_nobody() -> None:
-    """Where no connection can be had through it."""
+def test_proxy_password_is_not_revealed() -> None:
+    """If the connection through a proxy fails, no output contains the proxy's password."""
     with serve_sandbox() as sandbox:
-        closed = f"http://{quote(KEY, safe='')}:{quote(KEY_SECRET, safe='')}@127.0.0.1:9"
-        ran = run(
+        proxy = f"http://{quote(KEY, safe='')}:{quote(KEY_SECRET, safe='')}@127.0.0.1:9"
+        result = run(
             sandbox,
             api_url="http://api.example",
             max_retries=1,
-            environment={"HTTP_PROXY": closed, "http_proxy": closed, "LOGLEVEL": "DEBUG"},
+            environment={"HTTP_PROXY": proxy, "http_proxy": proxy, "LOGLEVEL": "DEBUG"},
         )
-    assert_failed(ran)
-    assert_tells_none(ran, [KEY, KEY_SECRET])
+    assert_failed(result)
+    assert_no_secrets(result, [KEY, KEY_SECRET])
 
 
-def test_a_netrc_file_takes_no_part(tmp_path: Path) -> None:
-    """An entry for the host replaces no credential, and is told to nobody."""
+def test_netrc_file_is_ignored(tmp_path: Path) -> None:
+    """An entry in .netrc for the host replaces no credentials and isn't in any output."""
     (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login somebody password {TOKEN.replace(' ', '')}\n")
     (tmp_path / ".netrc").chmod(0o600)
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, start_date="2025-03-01", environment={"HOME": str(tmp_path), "LOGLEVEL": "DEBUG"})
-    assert ran.status == 0, ran.log
-    assert os.fspath(tmp_path) not in ran.log
-    assert_tells_none(ran, [TOKEN, sandbox.access_key_secret])
+        result = run(sandbox, start_date="2025-03-01", environment={"HOME": str(tmp_path), "LOGLEVEL": "DEBUG"})
+    assert result.status == 0, result.log
+    assert os.fspath(tmp_path) not in result.log
+    assert_no_secrets(result, [TOKEN, sandbox.access_key_secret])

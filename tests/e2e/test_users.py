@@ -1,4 +1,4 @@
-"""The users stream: everybody whom Gong knows, after all activity, and at nobody's expense."""
+"""The users stream: every user, after all activity, whose failures leave the activity complete."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 BOTH = ["activity_by_month", "users"]
 
 
-def users_of(ran: RunResult) -> list[dict[str, Any]]:
-    """The rows of the users stream."""
-    return [message["record"] for message in ran.messages if message.get("stream") == "users" and "record" in message]
+def user_rows(result: RunResult) -> list[dict[str, Any]]:
+    """Return the rows of the users stream."""
+    return [
+        message["record"] for message in result.messages if message.get("stream") == "users" and "record" in message
+    ]
 
 
-def expected_of(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """The rows that the company's profiles give."""
+def expected_users(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """Return the rows of the sandbox's profiles."""
     names = {
         "webConferencesRecorded": "web_conferences_recorded",
         "preventWebConferenceRecording": "prevent_web_conference_recording",
@@ -52,90 +54,90 @@ def expected_of(sandbox: Sandbox) -> list[dict[str, Any]]:
     ]
 
 
-def types_of(ran: RunResult) -> list[tuple[str, str]]:
-    """The messages' types and streams, rows aside."""
-    return [(message["type"], message.get("stream", "")) for message in ran.messages if message["type"] != "RECORD"]
+def message_types(result: RunResult) -> list[tuple[str, str]]:
+    """Return the type and stream of each message except RECORD."""
+    return [(message["type"], message.get("stream", "")) for message in result.messages if message["type"] != "RECORD"]
 
 
-def test_all_users_come_page_by_page_after_all_activity() -> None:
-    """By GET, with the cursor in the query string, avatars and people who left included; a STATE is last."""
+def test_users_are_read_after_all_activity() -> None:
+    """Users are read by GET, page by page and including inactive ones and avatars, after all activity."""
     with serve_sandbox(page_size=7, company=company(40)) as sandbox:
-        ran = run(
+        result = run(
             sandbox, streams=BOTH, start_date="2025-02-01", user_ids=["1"], users_created_from="2030-01-01T00:00:00Z"
         )
-        requests = [record for record in ran.requests if record.path.startswith("/v2/users")]
-        assert users_of(ran) == expected_of(sandbox)
-    assert_succeeded(ran)
-    assert any(not user["is_active"] for user in users_of(ran))
-    assert any(user["first_name"] == "Gong" for user in users_of(ran))
-    assert ran.requests[-len(requests) :] == requests
+        requests = [record for record in result.requests if record.path.startswith("/v2/users")]
+        assert user_rows(result) == expected_users(sandbox)
+    assert_succeeded(result)
+    assert any(not user["is_active"] for user in user_rows(result))
+    assert any(user["first_name"] == "Gong" for user in user_rows(result))
+    assert result.requests[-len(requests) :] == requests
     assert {record.method for record in requests} == {"GET"}
-    assert len(requests) == -(-len(users_of(ran)) // 7)
-    assert types_of(ran)[-2:] == [("SCHEMA", "users"), ("STATE", "")]
-    assert "users" not in ran.bookmarks
+    assert len(requests) == -(-len(user_rows(result)) // 7)
+    assert message_types(result)[-2:] == [("SCHEMA", "users"), ("STATE", "")]
+    assert "users" not in result.bookmarks
 
 
 def test_users_are_deselected_by_default() -> None:
-    """They hold personal data, and need a scope of their own."""
+    """Users aren't selected by default, because they're personal data and need another scope."""
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, start_date="2025-03-01")
-    assert_succeeded(ran)
-    assert not users_of(ran)
-    assert not [record for record in ran.requests if "users" in record.path]
+        result = run(sandbox, start_date="2025-03-01")
+    assert_succeeded(result)
+    assert not user_rows(result)
+    assert not [record for record in result.requests if "users" in record.path]
 
 
 @pytest.mark.parametrize("state", [None, {"bookmarks": {"users": {}}}])
-def test_users_alone_are_read_whole_each_time(state: dict[str, Any] | None) -> None:
-    """Whatever a state holds, also where a catalog says INCREMENTAL; a STATE follows."""
+def test_users_are_always_full_table(state: dict[str, Any] | None) -> None:
+    """Users are read completely in every run, even if the catalog says INCREMENTAL."""
     catalog = catalog_selecting("users")
     for entry in catalog["streams"]:
         entry["replication_method"] = "INCREMENTAL"
     with serve_sandbox() as sandbox:
-        ran = run(sandbox, catalog=catalog, state=state)
-        assert users_of(ran) == expected_of(sandbox)
-    assert_succeeded(ran)
-    assert types_of(ran)[-1] == ("STATE", "")
+        result = run(sandbox, catalog=catalog, state=state)
+        assert user_rows(result) == expected_users(sandbox)
+    assert_succeeded(result)
+    assert message_types(result)[-1] == ("STATE", "")
 
 
-def test_a_missing_users_scope_loses_nothing_of_the_activity() -> None:
-    """The run ends with 1 and Gong's words, which name the scope."""
+def test_missing_users_scope_leaves_activity_complete() -> None:
+    """Without the scope of users, all activity is read, and the run fails with an error that names the scope."""
     fault = "status=401,error=You don't have permission to use 'api:users:read' in your app.,on=users"
     with serve_sandbox(faults=[fault]) as sandbox:
-        ran = run(sandbox, streams=BOTH, start_date="2025-01-01")
+        result = run(sandbox, streams=BOTH, start_date="2025-01-01")
         complete = run(sandbox, streams=["activity_by_month"], start_date="2025-01-01")
-    sentence = assert_failed(ran)
-    assert "'api:users:read'" in sentence
-    assert "users: " in sentence
-    assert ran.rows == complete.rows
-    assert ran.state == complete.state
-    assert types_of(ran)[-1] == ("STATE", "")
+    error = assert_failed(result)
+    assert "'api:users:read'" in error
+    assert "users: " in error
+    assert result.rows == complete.rows
+    assert result.state == complete.state
+    assert message_types(result)[-1] == ("STATE", "")
 
 
-def test_a_test_says_which_scope_is_missing() -> None:
-    """And that the other stream's is there, each with one request."""
+def test_connection_test_names_the_missing_scope() -> None:
+    """--test sends one request per stream, and names the scope that is missing."""
     fault = "status=401,error=You don't have permission to use 'api:users:read' in your app.,on=users"
     with serve_sandbox(faults=[fault]) as sandbox:
-        ran = run(sandbox, "--test", streams=BOTH)
-    assert "'api:users:read'" in assert_failed(ran)
-    assert "activity_by_month: OK, Gong returned" in ran.log
-    assert len(ran.requests) == 2
+        result = run(sandbox, "--test", streams=BOTH)
+    assert "'api:users:read'" in assert_failed(result)
+    assert "activity_by_month: OK, Gong returned" in result.log
+    assert len(result.requests) == 2
 
 
 @pytest.mark.parametrize("scope", ["activity", "both"])
-def test_a_missing_scope_of_the_activity_leaves_the_users(scope: str) -> None:
-    """Each stream's end is told in a sentence that names it."""
-    words = "status=401,error=You don't have permission to use 'api:stats:user-actions' in your app."
-    with serve_sandbox(faults=[words, *([f"{words},on=users"] if scope == "both" else [])]) as sandbox:
-        ran = run(sandbox, streams=BOTH, start_date="2025-01-01")
-        expected = expected_of(sandbox) if scope == "activity" else []
-    assert ran.status == 1
-    assert users_of(ran) == expected
-    assert len(ran.errors) == (1 if scope == "activity" else 2)
-    assert "activity_by_month, 2025-01-01 to 2025-03-01: " in ran.errors[0]
+def test_missing_activity_scope_leaves_users_complete(scope: str) -> None:
+    """Without the scope of activity, users are read, and each failed stream has its own error."""
+    fault = "status=401,error=You don't have permission to use 'api:stats:user-actions' in your app."
+    with serve_sandbox(faults=[fault, *([f"{fault},on=users"] if scope == "both" else [])]) as sandbox:
+        result = run(sandbox, streams=BOTH, start_date="2025-01-01")
+        expected = expected_users(sandbox) if scope == "activity" else []
+    assert result.status == 1
+    assert user_rows(result) == expected
+    assert len(result.errors) == (1 if scope == "activity" else 2)
+    assert "activity_by_month, 2025-01-01 to 2025-03-01: " in result.errors[0]
 
 
 @pytest.mark.parametrize(
-    ("fault", "named"),
+    ("fault", "message"),
     [
         ('set=errors:["Gong says why"]', "Gong says why"),
         ("null=users", "users"),
@@ -143,23 +145,23 @@ def test_a_missing_scope_of_the_activity_leaves_the_users(scope: str) -> None:
         ("drop=*", "neither records nor users"),
     ],
 )
-def test_an_incomplete_answer_is_retried_then_ends_the_run(fault: str, named: str) -> None:
-    """As for activity."""
+def test_incomplete_users_response_is_retried(fault: str, message: str) -> None:
+    """An incomplete page of users is retried, and fails the run if it stays incomplete."""
     with serve_sandbox(page_size=7, faults=[f"{fault},on=users,page=1,at=1-2"]) as sandbox:
-        ran = run(sandbox, streams=["users"])
-        assert users_of(ran) == expected_of(sandbox)
-    assert_succeeded(ran)
+        result = run(sandbox, streams=["users"])
+        assert user_rows(result) == expected_users(sandbox)
+    assert_succeeded(result)
     with serve_sandbox(page_size=7, faults=[f"{fault},on=users,page=1"]) as sandbox:
         failed = run(sandbox, streams=["users"], max_retries=1)
-    assert named in assert_failed(failed)
+    assert message in assert_failed(failed)
     assert len(failed.requests) == 3
-    assert len(users_of(failed)) == 7
+    assert len(user_rows(failed)) == 7
 
 
-def test_users_who_are_missing_are_read_again() -> None:
-    """Once; a cursor that's missing loses nobody."""
+def test_missing_users_are_read_again() -> None:
+    """If a missing cursor ends the pages early, the users are read again."""
     with serve_sandbox(page_size=7, faults=["drop=records.cursor,on=users,page=0,at=1"]) as sandbox:
-        ran = run(sandbox, streams=["users"])
-        assert {user["user_id"] for user in users_of(ran)} == {user["user_id"] for user in expected_of(sandbox)}
-    assert_succeeded(ran)
-    assert ran.warnings == []
+        result = run(sandbox, streams=["users"])
+        assert {user["user_id"] for user in user_rows(result)} == {user["user_id"] for user in expected_users(sandbox)}
+    assert_succeeded(result)
+    assert result.warnings == []

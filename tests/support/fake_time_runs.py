@@ -159,11 +159,11 @@ def file_arguments(folder: Path, **contents: object) -> list[str]:
 def _exit_status(arguments: list[str]) -> int:
     try:
         CommandLine.cli.main(arguments)
-    except SystemExit as ending:
-        if isinstance(ending.code, str):
-            print(ending.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+    except SystemExit as exit_:
+        if isinstance(exit_.code, str):
+            print(exit_.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
             return 1
-        return ending.code or 0
+        return exit_.code or 0
     except BaseException:  # noqa: BLE001 - as the interpreter does
         traceback.print_exc()
         return 1
