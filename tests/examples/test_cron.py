@@ -1,4 +1,4 @@
-"""The script in `examples/cron`: what it keeps, and how it ends, when tap, target or script fail."""
+"""The script in `examples/cron`: its state and exit status when the tap, the target or the script fails."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "cron" / "load.sh"
 COMPANY = Company(6)
 START, END = "2025-01-06", "2025-02-03"
 WINDOWS = ["2025-01-13", "2025-01-20", "2025-01-27", "2025-02-03"]
-PATIENCE = 60
-#: A target that appends rows to a file, and prints each STATE once the rows before it are there. It follows the orders
-#: in `target.json`: after how many rows to do what.
+TIMEOUT = 60
+#: A target that appends rows to a file, and prints each STATE after the rows before it. `target.json` can make it
+#: pause, exit or be killed after some rows.
 TARGET = """
 import json, os, signal, sys
-orders = json.load(open("target.json"))
+options = json.load(open("target.json"))
 rows = 0
 with open("timezone", "w") as timezone:
     timezone.write(os.environ["PGTZ"])
@@ -42,13 +42,13 @@ with open("loaded.jsonl", "a", buffering=1) as loaded:
         if message["type"] == "RECORD":
             rows += 1
             loaded.write(json.dumps(message["record"]) + "\\n")
-            if rows == orders.get("after"):
-                if "pause" in orders:
-                    open(orders["pause"][0], "w").close()
-                    open(orders["pause"][1]).close()
-                if "exit" in orders:
-                    sys.exit(orders["exit"])
-                if "kill" in orders:
+            if rows == options.get("after"):
+                if "pause" in options:
+                    open(options["pause"][0], "w").close()
+                    open(options["pause"][1]).close()
+                if "exit" in options:
+                    sys.exit(options["exit"])
+                if "kill" in options:
                     os.kill(os.getpid(), signal.SIGKILL)
         elif message["type"] == "STATE":
             print(json.dumps(message["value"]), flush=True)
@@ -70,11 +70,11 @@ class Machine:
         target.chmod(0o755)
         settings = unthrottled_settings(sandbox, start_date=START, end_date=END, periods_per_window=7, max_retries=0)
         (folder / "config.json").write_text(json.dumps(settings))
-        self.order()
+        self.configure_target()
 
-    def order(self, **orders: object) -> None:
-        """Tell the target what to do in the next run."""
-        (self.folder / "target.json").write_text(json.dumps(orders))
+    def configure_target(self, **options: object) -> None:
+        """Make the target pause, exit or be killed in the next run."""
+        (self.folder / "target.json").write_text(json.dumps(options))
 
     def start(self) -> subprocess.Popen[str]:
         """Start the script."""
@@ -89,17 +89,17 @@ class Machine:
         )
 
     def run(self) -> tuple[int, str]:
-        """Run the script to its end; return its status and the last line that it wrote."""
+        """Run the script; return its exit status and its last line."""
         with self.start() as script:
-            _, errors = script.communicate(timeout=PATIENCE)
+            _, errors = script.communicate(timeout=TIMEOUT)
         return script.returncode, errors.splitlines()[-1]
 
     def bookmark(self) -> str | None:
-        """Return the bookmark that the kept state holds."""
+        """Return the bookmark in the saved state."""
         return bookmarks(json.loads((self.folder / "state.json").read_text() or "{}")).get("activity_by_day")
 
-    def lost(self, bookmark: str | None = END) -> set[tuple[str, str]]:
-        """Return the keys of rows before the bookmark that were never loaded."""
+    def missing_rows(self, bookmark: str | None = END) -> set[tuple[str, str]]:
+        """Return the keys of rows before the bookmark that weren't loaded."""
         rows = map(json.loads, (self.folder / "loaded.jsonl").read_text().splitlines())
         loaded = {(row["user_id"], row["period_start_date"]) for row in rows}
         expected = {
@@ -122,14 +122,14 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def machine(tmp_path: Path, sandbox: Sandbox) -> Machine:
-    """A machine on which nothing has run yet."""
+    """A machine before the first run."""
     return Machine(tmp_path, sandbox)
 
 
-def test_success_keeps_the_state(machine: Machine, sandbox: Sandbox) -> None:
-    """A run loads everything and keeps the state, and the next run reads the lookback alone."""
+def test_success_saves_the_state(machine: Machine, sandbox: Sandbox) -> None:
+    """A run loads everything and saves the state, and the next run reads the lookback only."""
     assert machine.run()[0] == 0
-    assert (machine.bookmark(), machine.lost()) == (END, set())
+    assert (machine.bookmark(), machine.missing_rows()) == (END, set())
     assert (machine.folder / "timezone").read_text() == "UTC"
 
     requests = len(sandbox.requests)
@@ -138,40 +138,40 @@ def test_success_keeps_the_state(machine: Machine, sandbox: Sandbox) -> None:
     assert machine.bookmark() == END
 
 
-def test_failing_tap_keeps_what_the_target_confirmed(machine: Machine, sandbox: Sandbox) -> None:
-    """A tap that fails in its third window ends the run with 1; the state stands at what was loaded before."""
+def test_failing_tap_keeps_the_confirmed_state(machine: Machine, sandbox: Sandbox) -> None:
+    """If the tap fails, the run fails and the state is the last one that the target confirmed."""
     sandbox.inject(f"status=400,from={WINDOWS[1]},at=1")
     status, sentence = machine.run()
 
     assert (status, sentence) == (1, "The load failed: the tap ended with status 1, the target with 0.")
     assert machine.bookmark() == WINDOWS[1]
-    assert machine.lost(machine.bookmark()) == set()
+    assert machine.missing_rows(machine.bookmark()) == set()
     assert machine.run()[0] == 0
-    assert (machine.bookmark(), machine.lost()) == (END, set())
+    assert (machine.bookmark(), machine.missing_rows()) == (END, set())
 
 
-@pytest.mark.parametrize(("orders", "code"), [({"exit": 3}, 3), ({"kill": True}, 137)])
-def test_failing_target_leaves_the_state(machine: Machine, orders: dict[str, object], code: int) -> None:
-    """A target that fails or is killed in mid-window ends the run with 1, and the state stays where it was."""
-    machine.order(after=50, **orders)
+@pytest.mark.parametrize(("options", "code"), [({"exit": 3}, 3), ({"kill": True}, 137)])
+def test_failing_target_keeps_the_state(machine: Machine, options: dict[str, object], code: int) -> None:
+    """If the target fails or is killed, the run fails and the state doesn't change."""
+    machine.configure_target(after=50, **options)
     status, sentence = machine.run()
 
     assert status == 1
     assert sentence.endswith(f"the target with {code}.")
     assert machine.bookmark() is None
-    machine.order()
+    machine.configure_target()
     assert machine.run()[0] == 0
-    assert (machine.bookmark(), machine.lost()) == (END, set())
+    assert (machine.bookmark(), machine.missing_rows()) == (END, set())
 
 
-@pytest.mark.parametrize("victim", ["tap", "script"])
-def test_kill_loses_nothing(machine: Machine, victim: str) -> None:
-    """A tap or a script that is killed in mid-run ends the run otherwise than with 0, and nothing is lost by it."""
+@pytest.mark.parametrize("killed", ["tap", "script"])
+def test_kill_loses_no_row(machine: Machine, killed: str) -> None:
+    """If the tap or the script is killed, the run fails and no row is lost."""
     arrived, go = machine.folder / "arrived", machine.folder / "go"
     os.mkfifo(arrived)
     os.mkfifo(go)
-    if victim == "tap":
-        # Killed in the middle of a line.
+    if killed == "tap":
+        # Killed within a line.
         tap = machine.folder / "bin" / TAP.name
         tap.write_text(f'#!/bin/bash\n{shlex.quote(str(TAP))} "$@" | head --bytes=9000\nkill -KILL $$\n')
         tap.chmod(0o755)
@@ -180,41 +180,41 @@ def test_kill_loses_nothing(machine: Machine, victim: str) -> None:
         assert "the tap ended with status 137" in sentence
         tap.unlink()
     else:
-        machine.order(after=50, pause=[str(arrived), str(go)])
+        machine.configure_target(after=50, pause=[str(arrived), str(go)])
         with machine.start() as script:
-            subprocess.run(["/bin/cat", arrived], check=True, timeout=PATIENCE)
+            subprocess.run(["/bin/cat", arrived], check=True, timeout=TIMEOUT)
             script.send_signal(signal.SIGKILL)
-            script.wait(timeout=PATIENCE)
+            script.wait(timeout=TIMEOUT)
             # The target is still loading, so the next run must not start.
             assert machine.run() == (75, "Another run is still in progress.")
             go.write_text("")
-            script.communicate(timeout=PATIENCE)
+            script.communicate(timeout=TIMEOUT)
         assert script.returncode == -signal.SIGKILL
-    assert machine.lost(machine.bookmark()) == set()
+    assert machine.missing_rows(machine.bookmark()) == set()
 
-    machine.order()
+    machine.configure_target()
     assert machine.run()[0] == 0
-    assert (machine.bookmark(), machine.lost()) == (END, set())
+    assert (machine.bookmark(), machine.missing_rows()) == (END, set())
 
 
-def test_two_runs_at_once(machine: Machine) -> None:
-    """While one run is under way, another one ends with 75, and the first one isn't disturbed."""
+def test_parallel_run_is_refused(machine: Machine) -> None:
+    """While a run is in progress, another one exits with 75, and the first one isn't affected."""
     arrived, go = machine.folder / "arrived", machine.folder / "go"
     os.mkfifo(arrived)
     os.mkfifo(go)
-    machine.order(after=50, pause=[str(arrived), str(go)])
+    machine.configure_target(after=50, pause=[str(arrived), str(go)])
     with machine.start() as first:
-        subprocess.run(["/bin/cat", arrived], check=True, timeout=PATIENCE)
+        subprocess.run(["/bin/cat", arrived], check=True, timeout=TIMEOUT)
         assert machine.run() == (75, "Another run is still in progress.")
         go.write_text("")
-        first.communicate(timeout=PATIENCE)
+        first.communicate(timeout=TIMEOUT)
 
     assert first.returncode == 0
-    assert (machine.bookmark(), machine.lost()) == (END, set())
+    assert (machine.bookmark(), machine.missing_rows()) == (END, set())
 
 
-def test_target_without_a_state_keeps_the_old_one(machine: Machine) -> None:
-    """A target that prints no state leaves the one of the run before."""
+def test_target_without_a_state_keeps_the_saved_one(machine: Machine) -> None:
+    """If the target prints no state, the saved state doesn't change."""
     assert machine.run()[0] == 0
     (machine.folder / "bin" / "target-postgres").write_text("#!/bin/sh\ncat > /dev/null\necho done\n")
 
@@ -222,8 +222,8 @@ def test_target_without_a_state_keeps_the_old_one(machine: Machine) -> None:
     assert machine.bookmark() == END
 
 
-def test_state_that_cannot_be_saved_fails_the_run(machine: Machine) -> None:
-    """A disk without room for the new state ends the run with 1, and the state stays where it was."""
+def test_unwritable_state_fails_the_run(machine: Machine) -> None:
+    """If the new state can't be saved, the run fails and the old state stays."""
     (machine.folder / "state.next").symlink_to("/dev/full")
     status, sentence = machine.run()
 

@@ -1,4 +1,4 @@
-"""`meltano.yml` and the definition for Meltano Hub say what the tap says of itself."""
+"""`meltano.yml` and the definition for Meltano Hub match the tap's --about."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ HUB: dict[str, Any] = YAML(typ="safe").load(ROOT / "meltano-hub.yml")
 SETTINGS: dict[str, Any] = ABOUT["settings"]["properties"]
 
 
-def test_project_fits_meltanos_own_schema() -> None:
-    """Meltano's schema for the file finds nothing wrong with it."""
+def test_project_matches_meltanos_schema() -> None:
+    """The project file is valid according to Meltano's schema."""
     schema = json.loads((files("meltano.schemas") / "meltano.schema.json").read_text(encoding="utf-8"))
 
     jsonschema.validate(PROJECT, schema)
@@ -59,14 +59,14 @@ def test_definition_requires_one_credential(definition: dict[str, Any]) -> None:
 
 
 def test_project_leaves_the_defaults_to_the_tap() -> None:
-    """Nothing is passed on to the tap that the user has not set."""
+    """The project sets no defaults, so the tap gets only settings that the user has set."""
     assert "config" not in TAP
     assert not [entry for entry in TAP["settings"] if "value" in entry]
 
 
 @pytest.mark.parametrize("definition", [TAP, HUB], ids=["project", "hub"])
 def test_definition_selects_what_the_tap_selects(definition: dict[str, Any]) -> None:
-    """Under Meltano, too, only the streams are read that are selected by default."""
+    """Meltano selects the streams that the tap selects by default."""
     assert definition["select"] == [f"{stream.name}.*" for stream in STREAMS if stream.selected_by_default]
 
 
@@ -77,8 +77,8 @@ def test_plugin_needs_no_hub(plugin: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader["name"])
-def test_loader_is_declared_whole(loader: dict[str, Any]) -> None:
-    """Each loader is pinned, and each setting that it is given is described."""
+def test_loader_declaration_is_complete(loader: dict[str, Any]) -> None:
+    """Each loader is pinned, and each of its settings in use is described."""
     names = {entry["name"] for entry in loader["settings"]}
 
     assert loader["config"].keys() <= names
@@ -96,7 +96,7 @@ def test_loader_is_declared_whole(loader: dict[str, Any]) -> None:
 
 
 def test_schedule_runs_the_job() -> None:
-    """The daily schedule runs the first job, which runs the tap into one of the loaders."""
+    """The daily schedule runs the first job, which runs the tap into a loader."""
     (schedule,), (job, _) = PROJECT["schedules"], PROJECT["jobs"]
 
     assert schedule["job"] == job["name"]
@@ -106,8 +106,8 @@ def test_schedule_runs_the_job() -> None:
     }
 
 
-def test_job_for_marts_loads_what_the_dbt_package_reads() -> None:
-    """The second job loads the streams that the package's sources name by default, and then builds its models."""
+def test_job_for_marts_loads_the_sources_of_the_dbt_package() -> None:
+    """The second job loads the streams that the dbt package reads by default, and builds its models."""
     job = PROJECT["jobs"][1]
     package = YAML(typ="safe").load(ROOT / "dbt" / "dbt_project.yml")
 
@@ -120,17 +120,17 @@ def test_job_for_marts_loads_what_the_dbt_package_reads() -> None:
 
 
 def test_project_needs_no_account() -> None:
-    """Neither usage statistics nor the Hub take part, and Meltano's version is one that was tried."""
+    """The project sends no usage statistics, and requires a tested version of Meltano."""
     assert PROJECT["send_anonymous_usage_stats"] is False
     assert PROJECT["requires_meltano"] == ">=4.4,<5"
 
 
 def test_hub_has_the_taps_settings() -> None:
-    """The definition for the Hub has the tap's settings by name, those inside of others with dotted names."""
+    """The Hub's definition has the tap's settings by name; those within others have dotted names."""
     described = [
         {name: value for name, value in entry.items() if name not in {"options", "value"}} for entry in HUB["settings"]
     ]
-    # Of any of several types; the Hub has the widest.
+    # The SDK accepts several types; the Hub shows the most general.
     kinds = {"faker_config.locale": "array", "faker_config.seed": "string"}
     expected = [
         {
@@ -145,7 +145,7 @@ def test_hub_has_the_taps_settings() -> None:
 
 
 def test_hub_has_the_taps_choices() -> None:
-    """Where a setting is one of several values, the Hub offers these."""
+    """Where a setting is one of several values, the Hub's definition lists them."""
     offered = {
         entry["name"]: [option["value"] for option in entry["options"]]
         for entry in HUB["settings"]
@@ -156,9 +156,9 @@ def test_hub_has_the_taps_choices() -> None:
 
 
 def test_hub_has_the_taps_defaults() -> None:
-    """The Hub shows each default, but for the two that the tap takes from elsewhere as long as they are not given."""
+    """The Hub's definition has each default, except for two that depend on the run."""
     shown = {entry["name"]: entry["value"] for entry in HUB["settings"] if "value" in entry}
-    # OAuth tells the host of the account, and the default user agent names the version.
+    # The host comes with OAuth tokens, and the default user agent contains the version.
     defaults = {
         name: schema["default"]
         for name, schema in nested(SETTINGS)
@@ -168,8 +168,8 @@ def test_hub_has_the_taps_defaults() -> None:
     assert shown == defaults
 
 
-def test_hub_definition_has_the_hubs_form() -> None:
-    """The definition has the keys that the Hub's definitions have, in their order."""
+def test_hub_definition_has_the_hubs_keys() -> None:
+    """The Hub's definition has the keys of other definitions, in their order."""
     keys = [
         *("capabilities", "description", "domain_url", "executable", "keywords", "label", "logo_url"),
         *("maintenance_status", "name", "namespace", "next_steps", "pip_url", "quality", "repo", "select"),
@@ -190,8 +190,8 @@ def test_hub_definition_has_the_hubs_form() -> None:
     assert HUB["description"] == ABOUT["description"].removeprefix("Singer tap for ").removesuffix(".")
 
 
-def test_meltano_config_set_changes_nothing_else(tmp_path: Path) -> None:
-    """The file is in Meltano's own order, so that setting a value adds the value and rewrites no other line."""
+def test_meltano_config_set_changes_one_setting(tmp_path: Path) -> None:
+    """`meltano config set` adds one value and rewrites no other line, because the file is in Meltano's order."""
     project = MeltanoProject.clone(tmp_path, {})
     assert project.meltano("config", "set", "tap-gong-activity", "company_timezone", "value").returncode == 0
 

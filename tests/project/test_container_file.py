@@ -1,4 +1,4 @@
-"""The Dockerfile fits the project; hadolint checks it as a Dockerfile in `make lint`."""
+"""The Dockerfile matches the project; `make lint` checks its syntax with hadolint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def instructions(name: str) -> list[list[str]]:
 
 
 def variables(kind: str) -> dict[str, str]:
-    """Return what all ENV or ARG instructions set."""
+    """Return the variables of all ENV or ARG instructions."""
     return {name: value for words in instructions(kind) for name, _, value in (word.partition("=") for word in words)}
 
 
@@ -35,8 +35,8 @@ def plugins(text: str) -> dict[str, dict[str, Any]]:
     return {plugin["name"]: plugin for kind in YAML(typ="safe").load(text)["plugins"].values() for plugin in kind}
 
 
-def test_build_gets_what_it_copies_and_nothing_else() -> None:
-    """Every file that is copied exists, .dockerignore lets exactly these through, and a wheel needs no others."""
+def test_build_context_is_exactly_the_copied_files() -> None:
+    """.dockerignore allows exactly the files that the Dockerfile copies, and these suffice for a wheel."""
     copied = {
         source
         for words in instructions("COPY")
@@ -55,8 +55,8 @@ def test_build_gets_what_it_copies_and_nothing_else() -> None:
     assert {"pyproject.toml", "README.md", *project["license-files"], *PACKAGE} <= copied
 
 
-def test_tap_of_the_image_is_used(tmp_path: Path) -> None:
-    """The command that edits meltano.yml takes out the tap's pip_url and leaves everything else."""
+def test_image_uses_its_installed_tap(tmp_path: Path) -> None:
+    """The command that edits meltano.yml removes the tap's pip_url and nothing else."""
     (edit,) = (words[: words.index("&&")] for words in instructions("RUN") if words[0] == "sed")
     text = MELTANO_YML.read_text(encoding="utf-8")
     (tmp_path / "meltano.yml").write_text(text, encoding="utf-8")
@@ -68,7 +68,7 @@ def test_tap_of_the_image_is_used(tmp_path: Path) -> None:
 
 
 def test_default_command_is_installed() -> None:
-    """The image runs Meltano with the tap and the loader that it brings."""
+    """The default command runs Meltano with the tap and the loader of the image."""
     ((*_, loader),) = ([word.strip("[],") for word in words] for words in instructions("CMD"))
 
     assert instructions("CMD") == [["[meltano,", "run,", "tap-gong-activity,", f"{loader}]"]]
@@ -78,7 +78,7 @@ def test_default_command_is_installed() -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name in variables("ENV") if name.startswith("TARGET_")))
 def test_loaders_write_to_the_volume(name: str) -> None:
-    """Each variable for a loader is one of its settings, and points to the volume."""
+    """Each variable of a loader is one of its settings, and its value is a path in the volume."""
     settings = {
         f"{plugin['name']}_{setting['name']}".upper().replace("-", "_")
         for plugin in plugins(MELTANO_YML.read_text(encoding="utf-8")).values()

@@ -1,4 +1,4 @@
-"""The demo's chart shows what was loaded, on scales that fit, and says that it's invented."""
+"""The demo's chart: loaded data on suitable scales, marked as invented."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def row(user: str, week: str, hosted: int, feedback: int) -> dict[str, str]:
 
 
 def test_chart_shows_the_weeks() -> None:
-    """Calls and coaching have a y-axis each, and representatives are ranked by the feedback they receive per call."""
+    """Calls and feedback have separate y-axes, and representatives are ranked by feedback per call."""
     weeks = [
         *(row("often@example.com", "2025-04-21", 900, 9), row("often@example.com", "2025-04-28", 300, 3)),
         *(row("rarely@example.com", "2025-04-28", 100, 7), row("", "2025-04-28", 0, 0)),
@@ -33,7 +33,7 @@ def test_chart_shows_the_weeks() -> None:
 
 
 def test_dips_are_explained() -> None:
-    """A quiet time that the weeks hold is shaded in both panels and named, and no other one is."""
+    """Quiet times within the weeks are shaded and named, and others aren't."""
     weeks = [row("often@example.com", week, 1, 1) for week in ("2025-04-21", "2025-04-28", "2025-05-05")]
     figure: Any = runpy.run_path(str(CHART))["figure"](weeks)
 

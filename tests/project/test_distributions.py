@@ -1,4 +1,4 @@
-"""The package as users get it: what is in it, and that every way of installing it works from any folder."""
+"""The distributions: their content, and installations from each of them on every supported Python."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import tomli
 import uv
+from support.child_processes import clean_environment
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -62,7 +63,7 @@ def wheel_from_sdist(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     params=[*(f"wheel-{python}" for python in SUPPORTED_PYTHONS), f"sdist-{CURRENT_PYTHON}"],
 )
 def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the package, installed from a distribution, and what it requires; nothing else."""
+    """An environment with the package, installed from a distribution, and its dependencies only."""
     kind, _, python = request.param.partition("-")
     interpreter = find_interpreter(python)
     if interpreter is None:
@@ -79,14 +80,14 @@ def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 def build(source: Path, kind: str, target: Path) -> Path:
-    """Build one distribution, with the environment's own hatchling, and say where it is."""
+    """Build one distribution with the installed hatchling, and return its path."""
     run(sys.executable, "-m", "hatchling", "build", "--target", kind, "--directory", target, folder=source)
     (built,) = target.iterdir()
     return built
 
 
 def find_interpreter(version: str) -> str | None:
-    """Find a Python that really starts: pyenv's shims stand on the PATH for versions that are switched off."""
+    """Find a Python that starts: pyenv's shims are on the PATH even for versions that are switched off."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates = [shutil.which(f"python{version}"), *map(str, pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
     for candidate in filter(None, candidates):
@@ -96,15 +97,15 @@ def find_interpreter(version: str) -> str | None:
 
 
 def run(*command: str | Path, folder: Path = Path("/")) -> str:
-    """Run a command without what this process, its environment or its folder would lend it."""
-    own = ("PYTHON", "TAP_GONG_ACTIVITY_", "VIRTUAL_ENV")
-    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-    ended = subprocess.run(command, check=False, cwd=folder, env=surroundings, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    """Run a command in another folder, without variables that configure Python or the tap."""
+    completed = subprocess.run(
+        command, check=False, cwd=folder, env=clean_environment(), capture_output=True, text=True
+    )
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
 
 
-def test_an_installed_tap_discovers_its_streams(environment: Path) -> None:
+def test_installed_tap_discovers_its_streams(environment: Path) -> None:
     """Without settings and outside the checkout, it prints its version and a catalog with every property described."""
     command = environment / "bin" / "tap-gong-activity"
     assert VERSION in run(command, "--version")
@@ -120,7 +121,7 @@ def test_an_installed_tap_discovers_its_streams(environment: Path) -> None:
     assert not (environment / "bin" / "gong-sandbox").exists()
 
 
-def test_wheel_holds_the_package_alone(wheel: Path) -> None:
+def test_wheel_contains_only_the_package(wheel: Path) -> None:
     """The wheel contains the package, marked as typed, and its metadata: no tests, no other package."""
     names = contents(wheel).keys()
     metadata = f"tap_gong_activity-{VERSION}.dist-info"
@@ -130,15 +131,15 @@ def test_wheel_holds_the_package_alone(wheel: Path) -> None:
     assert modules | {"tap_gong_activity/py.typed"} <= names
 
 
-def test_wheel_holds_the_schemas(wheel: Path) -> None:
+def test_wheel_contains_the_schemas(wheel: Path) -> None:
     """The wheel's schemas are the checkout's, byte for byte."""
     folder = "tap_gong_activity/schemas/"
     shipped = {name.removeprefix(folder): text for name, text in contents(wheel).items() if name.startswith(folder)}
     assert shipped == {path.name: path.read_bytes() for path in (ROOT / "schemas").iterdir()}
 
 
-def test_the_package_index_shows_no_relative_link(wheel: Path) -> None:
-    """The README's links to files of the repository are absolute in the wheel's metadata."""
+def test_metadata_has_no_relative_links(wheel: Path) -> None:
+    """Links to files of the repository are absolute in the README of the wheel's metadata."""
     metadata = contents(wheel)[f"tap_gong_activity-{VERSION}.dist-info/METADATA"].decode()
     links = re.findall(r"\]\(([^)]+)\)", metadata)
     assert any("/blob/main/docs/" in link for link in links)
@@ -151,8 +152,8 @@ def test_wheel_contains_the_license(wheel: Path) -> None:
     assert shipped == (ROOT / "LICENSE").read_bytes()
 
 
-def test_sdist_holds_what_building_needs(sdist: Path) -> None:
-    """The source distribution carries the package, its schemas and every file that pyproject.toml points at."""
+def test_sdist_contains_everything_to_build(sdist: Path) -> None:
+    """The source distribution contains the package, its schemas and every file that pyproject.toml refers to."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "tap_gong_activity/py.typed"} <= names
@@ -160,7 +161,7 @@ def test_sdist_holds_what_building_needs(sdist: Path) -> None:
 
 
 def test_sdist_builds_the_same_wheel(wheel: Path, wheel_from_sdist: Path) -> None:
-    """It makes no difference whether a wheel is built from the checkout or from the source distribution."""
+    """The wheel is the same, whether it's built from the checkout or from the source distribution."""
     assert wheel_from_sdist.name == wheel.name
     assert contents(wheel_from_sdist) == contents(wheel)
 

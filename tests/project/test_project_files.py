@@ -1,4 +1,4 @@
-"""The files around the code agree with it and with each other."""
+"""Project files are consistent with the code and with each other."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SUPPORTED_PYTHONS = [
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
 
-def test_pythons_agree() -> None:
-    """The classifiers, requires-python and every matrix of the workflow name the same Pythons."""
+def test_python_versions_are_consistent() -> None:
+    """The classifiers, requires-python and the workflow's matrices list the same Pythons."""
     workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
     matrices = [json.loads(versions) for versions in re.findall(r"^ +python: (\[.*\])$", workflow, re.MULTILINE)]
     assert matrices == [SUPPORTED_PYTHONS] * 2
@@ -40,31 +40,31 @@ def test_pythons_agree() -> None:
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
 @pytest.mark.parametrize("python", SUPPORTED_PYTHONS)
 def test_lock_is_current(python: str, platform: str) -> None:
-    """Every requirement of the project and of its development is locked, once, to a version that it allows."""
-    surroundings = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": platform}
+    """Every requirement is locked once, to a version that it allows."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": platform}
     pins = [
         pin
         for pin in map(Requirement, re.findall(r"^([a-z].*?) \\$", LOCK, re.MULTILINE))
-        if pin.marker is None or pin.marker.evaluate(surroundings)
+        if pin.marker is None or pin.marker.evaluate(environment)
     ]
     requirements = map(Requirement, [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]])
     for requirement in requirements:
-        if requirement.marker is None or requirement.marker.evaluate(surroundings):
+        if requirement.marker is None or requirement.marker.evaluate(environment):
             versions = [str(pin.specifier).removeprefix("==") for pin in pins if pin.name == requirement.name]
             assert len(versions) == 1, requirement.name
             assert versions[0] in requirement.specifier, requirement
 
 
-def test_lock_names_no_place() -> None:
-    """Each line of the lock is a comment, a pin or a hash, and none says where packages come from."""
+def test_lock_contains_no_url() -> None:
+    """The lock consists of comments, pins and hashes, and contains no URL of an index."""
     pin = r"[a-z0-9.-]+==[0-9a-z.]+( ; [^/:@]+)? \\"
     digest = r"    --hash=sha256:[0-9a-f]{64}( \\)?"
     assert not [line for line in LOCK.splitlines() if not re.fullmatch(rf"#.*|{pin}|{digest}", line)]
     assert "://" not in LOCK
 
 
-def test_make_explains_every_target() -> None:
-    """Plain make lists every target with a line about it."""
+def test_make_lists_every_target() -> None:
+    """`make` without arguments lists every target with a description."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)[0].split()
     listed = dict(line.split(maxsplit=1) for line in run("make", "--no-print-directory").splitlines())
@@ -73,26 +73,24 @@ def test_make_explains_every_target() -> None:
 
 
 def test_ci_runs_make_test(tmp_path: Path) -> None:
-    """What CI calls is make test in the checkout, from wherever it is called, and with its exit status."""
+    """The script that CI calls runs `make test` in the checkout from any folder, and returns its exit status."""
     make = tmp_path / "make"
     make.write_text('#!/bin/sh\necho "$PWD: make $*"\nexit 3\n')
     make.chmod(0o755)
-    surroundings = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    ended = subprocess.run(
-        [ROOT / ".ci" / "run"], check=False, cwd="/", env=surroundings, capture_output=True, text=True
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    completed = subprocess.run(
+        [ROOT / ".ci" / "run"], check=False, cwd="/", env=environment, capture_output=True, text=True
     )
-    assert (ended.stdout, ended.returncode) == (f"{ROOT}: make test\n", 3)
+    assert (completed.stdout, completed.returncode) == (f"{ROOT}: make test\n", 3)
 
 
-def test_env_example_names_every_setting() -> None:
-    """The example names exactly the tap's own settings, and the default of each that has one."""
+def test_env_example_lists_every_setting() -> None:
+    """.env.example lists exactly the tap's own settings, with their defaults."""
     about = json.loads(run(Path(sys.executable).with_name("tap-gong-activity"), "--about", "--format=json"))
-    of_every_tap: dict[str, Any] = {"properties": {}}
-    Tap.append_builtin_config(of_every_tap)
+    builtin: dict[str, Any] = {"properties": {}}
+    Tap.append_builtin_config(builtin)
     own = {
-        name: schema
-        for name, schema in about["settings"]["properties"].items()
-        if name not in of_every_tap["properties"]
+        name: schema for name, schema in about["settings"]["properties"].items() if name not in builtin["properties"]
     }
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     shown = {
@@ -101,7 +99,7 @@ def test_env_example_names_every_setting() -> None:
     }
     assert shown.keys() == own.keys()
     defaults = {name: schema["default"] for name, schema in own.items() if "default" in schema}
-    # The default carries the version, which is no concern of the example.
+    # The default also contains the version.
     assert defaults.pop("user_agent").startswith(f"{shown['user_agent']}/")
     assert {name: shown[name] for name in defaults} == {
         name: default if isinstance(default, str) else json.dumps(default) for name, default in defaults.items()
@@ -110,6 +108,6 @@ def test_env_example_names_every_setting() -> None:
 
 def run(*command: str | Path) -> str:
     """Run a command in the checkout."""
-    ended = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    completed = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout

@@ -1,4 +1,4 @@
-"""The README says what the code does."""
+"""The README matches the code."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def table(*rows: tuple[str, ...]) -> str:
-    """Write rows as a Markdown table, the first of them its head."""
+    """Return rows as a Markdown table; the first is its header."""
     head, *body = (f"| {' | '.join(row)} |" for row in rows)
     return "\n".join([head, f"| {' | '.join('---' for _ in rows[0])} |", *body])
 
 
 def setting_type(schema: dict[str, Any]) -> str:
-    """Name a setting's type as the README does."""
+    """Return a setting's type as in the README."""
     kind = next(kind for kind in schema["type"] if kind != "null")
     if kind == "array":
         return "array of strings"
@@ -41,7 +41,7 @@ def setting_type(schema: dict[str, Any]) -> str:
 
 
 def setting_default(name: str, schema: dict[str, Any], required: list[str]) -> str:
-    """Name a setting's default as the README does."""
+    """Return a setting's default as in the README."""
     if name in required:
         return "required"
     if name == "user_agent":
@@ -49,7 +49,7 @@ def setting_default(name: str, schema: dict[str, Any], required: list[str]) -> s
     return f"`{json.dumps(schema['default']).strip(chr(34))}`" if "default" in schema else ""
 
 
-def test_settings_table_is_the_configuration_schema() -> None:
+def test_settings_table_matches_the_schema() -> None:
     """The README lists every setting with its type, default and description."""
     schema = PROPERTIES.to_dict()
     rows = [
@@ -60,7 +60,7 @@ def test_settings_table_is_the_configuration_schema() -> None:
     assert table(("setting", "type", "default", "meaning"), *rows) in README
 
 
-def test_streams_table_is_the_streams() -> None:
+def test_streams_table_matches_the_streams() -> None:
     """The README lists every stream, and whether it's selected without a catalog."""
     rows = [
         (
@@ -75,8 +75,8 @@ def test_streams_table_is_the_streams() -> None:
 
 
 @pytest.mark.parametrize("file", ["activity.json", "users.json"])
-def test_columns_table_is_the_schema(file: str) -> None:
-    """docs/columns.md explains every column in its order, with its type."""
+def test_columns_table_matches_the_schema(file: str) -> None:
+    """docs/columns.md lists every column in order, with its type."""
     schema = json.loads((ROOT / "schemas" / file).read_text(encoding="utf-8"))
     rows = []
     for name, column in schema["properties"].items():
@@ -88,22 +88,22 @@ def test_columns_table_is_the_schema(file: str) -> None:
 
 
 @pytest.mark.parametrize("stream", GRAIN_STREAMS)
-def test_key_and_replication_key_are_what_the_readme_says(stream: type[ActivityStream]) -> None:
-    """The README names the key and the replication key that every stream has."""
+def test_keys_match_the_readme(stream: type[ActivityStream]) -> None:
+    """The README states the key and the replication key of every stream."""
     assert "key is `user_id`, `period_start_date`" in README
     assert "replication key is `period_end_date`" in README
     assert stream.primary_keys == ("user_id", "period_start_date")
     assert stream.replication_key == "period_end_date"
 
 
-def test_commands_of_the_first_run_do_what_the_readme_says(tmp_path: Path) -> None:
-    """The README's commands run as they stand: a SCHEMA and a RECORD come first, a STATE last."""
+def test_commands_of_the_readme_work(tmp_path: Path) -> None:
+    """The README's commands run as written: a SCHEMA and a RECORD come first, a STATE last."""
     blocks = re.findall(r"(<!-- not run[^\n]*-->\n)?```shell\n(.*?)```", README, flags=re.DOTALL)
-    commands = "".join(commands for excepted, commands in blocks if not excepted)
+    commands = "".join(commands for is_skipped, commands in blocks if not is_skipped)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
     run = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],  # noqa: S607 - the shell that a reader has
+        ["bash", "-euo", "pipefail", "-c", commands],  # noqa: S607 - the reader's shell
         cwd=tmp_path,
         env=environment,
         check=False,
@@ -118,29 +118,29 @@ def test_commands_of_the_first_run_do_what_the_readme_says(tmp_path: Path) -> No
     assert sum('"type":"RECORD"' in line for line in written) > 1_000
 
 
-def test_drawing_is_what_its_script_draws() -> None:
-    """The diagram in the documentation is what the tap's calendar produces."""
+def test_diagram_is_the_output_of_its_script() -> None:
+    """The diagram in the documentation is the output of its script."""
     drawn = runpy.run_path(str(ROOT / "docs" / "draw_windows.py"))["draw"]()
 
     assert (ROOT / "docs" / "windows.svg").read_text(encoding="utf-8") == drawn
 
 
-def test_every_link_to_a_file_or_a_heading_leads_somewhere() -> None:
-    """No link in the documentation to a file of the project, or to a heading, is dead."""
+def test_links_are_not_dead() -> None:
+    """Every link in the documentation to a file or a heading has a target."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
     pages += [*ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/*.md"), *ROOT.glob("dbt/*.md")]
-    dead = []
+    dead_links = []
     for page in pages:
         text = page.read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
             path, _, anchor = target.partition("#")
             linked = (page.parent / path) if path else page
             if not linked.exists():
-                dead.append(f"{page.name}: {target}")
+                dead_links.append(f"{page.name}: {target}")
             elif anchor and anchor not in headings(linked.read_text(encoding="utf-8")):
-                dead.append(f"{page.name}: {target} (no such heading)")
+                dead_links.append(f"{page.name}: {target} (no such heading)")
 
-    assert dead == []
+    assert dead_links == []
 
 
 def headings(text: str) -> set[str]:

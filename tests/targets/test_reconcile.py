@@ -1,4 +1,4 @@
-"""`examples/sql/reconcile.sql` finds what doesn't fit together, in DuckDB and PostgreSQL, and nothing else."""
+"""`examples/sql/reconcile.sql` finds inconsistencies between tables, in DuckDB and PostgreSQL, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Warnings = list[tuple[Any, ...]]
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
 def reconcile(request: pytest.FixtureRequest) -> Iterator[Callable[[Rows, Rows], Warnings]]:
-    """Load days and months into tables, and run the query."""
+    """A function that loads days and months into tables and runs the query."""
     if request.param == "duckdb":
         with duckdb.connect() as connection:
             yield lambda days, months: run(connection, days, months)
@@ -39,7 +39,7 @@ def reconcile(request: pytest.FixtureRequest) -> Iterator[Callable[[Rows, Rows],
 
 
 def run(connection: Any, days: Rows, months: Rows) -> Warnings:  # noqa: ANN401 - of either database
-    """Load days and months, and return what the query finds."""
+    """Load days and months, and return the rows of the query."""
     columns = [
         "user_id varchar",
         "period_start_date date",
@@ -53,10 +53,10 @@ def run(connection: Any, days: Rows, months: Rows) -> Warnings:  # noqa: ANN401 
         connection.execute(f"create table gong_activity.{stream} ({', '.join(columns)})")
         names = [column.split()[0] for column in columns]
         values = ", ".join(f"({', '.join(literal(row[name]) for name in names)})" for row in rows)
-        # One statement: DuckDB takes a second for as many as there are rows.
+        # In one statement, because DuckDB takes a second for a statement per row.
         connection.execute(f"insert into gong_activity.{stream} values {values}")  # noqa: S608 - ours
-    found = connection.execute(QUERY).fetchall()
-    return [tuple(str(value) if isinstance(value, date) else value for value in row) for row in found]
+    warnings = connection.execute(QUERY).fetchall()
+    return [tuple(str(value) if isinstance(value, date) else value for value in row) for row in warnings]
 
 
 def literal(value: object) -> str:
@@ -64,14 +64,14 @@ def literal(value: object) -> str:
     return "null" if value is None else f"'{value}'" if isinstance(value, str) else str(value).lower()
 
 
-def changed(rows: Rows, start: str, counter: str, by: int) -> tuple[Rows, dict[str, Any]]:
-    """Change one user's counter in one period; return all rows, and the changed one."""
+def with_change(rows: Rows, start: str, counter: str, by: int) -> tuple[Rows, dict[str, Any]]:
+    """Add to one user's counter in one period; return all rows, and the with_change one."""
     number = next(number for number, row in enumerate(rows) if row["period_start_date"] == start and row[counter])
     row = {**rows[number], counter: rows[number][counter] + by}
     return [*rows[:number], row, *rows[number + 1 :]], row
 
 
-def in_days(row: dict[str, Any], counter: str, days: Rows = DAYS) -> list[int]:
+def daily_counts(row: dict[str, Any], counter: str, days: Rows = DAYS) -> list[int]:
     """Return the counter on each day of a month's row."""
     return [
         day[counter]
@@ -81,16 +81,16 @@ def in_days(row: dict[str, Any], counter: str, days: Rows = DAYS) -> list[int]:
     ]
 
 
-def test_consistent_tables_give_no_warning(reconcile: Callable[[Rows, Rows], Warnings]) -> None:
-    """What Gong would answer fits together, also at the edges, where a month's days aren't all loaded."""
+def test_consistent_tables_cause_no_warning(reconcile: Callable[[Rows, Rows], Warnings]) -> None:
+    """Consistent tables cause no warning, even at the edges, where not all days of a month are loaded."""
     assert reconcile(DAYS, MONTHS) == []
 
 
 def test_month_below_its_busiest_day(reconcile: Callable[[Rows, Rows], Warnings]) -> None:
-    """A month that counts fewer calls than one of its days is found."""
-    _, row = changed(MONTHS, FEBRUARY, "calls_as_host", 0)
-    days = in_days(row, "calls_as_host")
-    months, row = changed(MONTHS, FEBRUARY, "calls_as_host", max(days) - 1 - row["calls_as_host"])
+    """A month with fewer calls than one of its days is reported."""
+    _, row = with_change(MONTHS, FEBRUARY, "calls_as_host", 0)
+    days = daily_counts(row, "calls_as_host")
+    months, row = with_change(MONTHS, FEBRUARY, "calls_as_host", max(days) - 1 - row["calls_as_host"])
 
     assert reconcile(DAYS, months) == [
         (
@@ -101,11 +101,11 @@ def test_month_below_its_busiest_day(reconcile: Callable[[Rows, Rows], Warnings]
 
 
 def test_month_above_the_sum_of_its_days(reconcile: Callable[[Rows, Rows], Warnings]) -> None:
-    """A month that counts more calls than all its days together is found, for the last counter too."""
+    """A month with more calls than the sum of its days is reported, for the last counter too."""
     counter = COUNTER_COLUMNS[-1]
-    _, row = changed(MONTHS, FEBRUARY, counter, 0)
-    days = in_days(row, counter)
-    months, row = changed(MONTHS, FEBRUARY, counter, sum(days) + 1 - row[counter])
+    _, row = with_change(MONTHS, FEBRUARY, counter, 0)
+    days = daily_counts(row, counter)
+    months, row = with_change(MONTHS, FEBRUARY, counter, sum(days) + 1 - row[counter])
 
     assert reconcile(DAYS, months) == [
         (
@@ -116,8 +116,8 @@ def test_month_above_the_sum_of_its_days(reconcile: Callable[[Rows, Rows], Warni
 
 
 def test_user_missing_from_one_grain(reconcile: Callable[[Rows, Rows], Warnings]) -> None:
-    """A user whose month is missing, or whose days are, is found for each counter that isn't zero."""
-    _, row = changed(MONTHS, FEBRUARY, "calls_as_host", 0)
+    """A user without a month or without days is reported for each counter that isn't zero."""
+    _, row = with_change(MONTHS, FEBRUARY, "calls_as_host", 0)
     user = row["user_id"]
     counters = {name for name in COUNTER_COLUMNS if row[name]}
     without_month = reconcile(DAYS, [month for month in MONTHS if month != row])
@@ -125,23 +125,23 @@ def test_user_missing_from_one_grain(reconcile: Callable[[Rows, Rows], Warnings]
         [day for day in DAYS if (day["user_id"], day["period_start_date"][:7]) != (user, "2025-02")], MONTHS
     )
 
-    assert {found[:5] for found in without_month} == {
+    assert {warning[:5] for warning in without_month} == {
         ("below the busiest day", "activity_by_month", FEBRUARY, user, name) for name in counters
     }
-    assert {found[:5] for found in without_days} == {
+    assert {warning[:5] for warning in without_days} == {
         ("above the sum of the days", "activity_by_month", FEBRUARY, user, name) for name in counters
     }
 
 
 def test_gap_of_the_company(reconcile: Callable[[Rows, Rows], Warnings]) -> None:
-    """Days without a row for anybody are one gap; a user's own gaps aren't reported."""
+    """Days without rows of any user are reported as one gap, and gaps of single users aren't."""
     lost = {"2025-03-01", "2025-03-02"}  # a weekend, on which nobody works
     days = [day for day in DAYS if day["period_start_date"] not in lost]
-    gaps = [found for found in reconcile(days, MONTHS) if found[0] == "gap"]
+    gaps = [warning for warning in reconcile(days, MONTHS) if warning[0] == "gap"]
 
     assert gaps == [("gap", "activity_by_day", "2025-03-01", None, None, None, None, None)]
     user = DAYS[0]["user_id"]
     idle = [day for day in DAYS if day["user_id"] != user or day["period_start_date"] not in lost]
-    assert [found for found in reconcile(idle, MONTHS) if found[0] == "gap"] == []
+    assert [warning for warning in reconcile(idle, MONTHS) if warning[0] == "gap"] == []
     months = [month for month in MONTHS if month["period_start_date"] != FEBRUARY]
-    assert ("gap", "activity_by_month", FEBRUARY) in {found[:3] for found in reconcile(DAYS, months)}
+    assert ("gap", "activity_by_month", FEBRUARY) in {warning[:3] for warning in reconcile(DAYS, months)}

@@ -27,9 +27,9 @@ COMPANY = Company(30, seed=11)
 STREAMS = ["activity_by_day", "activity_by_week", "activity_by_month"]
 START, FIRST_END, SECOND_END = date(2024, 11, 1), date(2025, 3, 5), date(2025, 4, 2)
 #: The bookmark of the days less seven.
-RESTATED_DAY = date(2025, 2, 26)
-RESTATED_CALLS = 99
-#: Cut by the end of the first load and whole in the second.
+CHANGED_DAY = date(2025, 2, 26)
+CHANGED_CALLS = 99
+#: Open in the first load and complete in the second.
 CLOSED_WEEK, CLOSED_MONTH = date(2025, 3, 3), date(2025, 3, 1)
 
 Table = dict[tuple[str, str], dict[str, Any]]
@@ -40,9 +40,9 @@ class Kind:
     """A kind of database.
 
     Attributes:
-        open: Makes one.
-        types: The types of its columns; those of the counters stand under "calls".
-        read_date: Gives a date as it is read from the table.
+        open: Creates one.
+        types: The types of its columns; "calls" for the counters.
+        read_date: Converts a date to the type of the table.
     """
 
     open: Callable[[Path], AbstractContextManager[Warehouse]]
@@ -72,7 +72,7 @@ KINDS = {
             "user_id": "VARCHAR",
             "user_email_address": "VARCHAR",
             "aggregation_period": "VARCHAR",
-            # The loader knows no dates.
+            # The loader doesn't support dates.
             "period_start_date": "VARCHAR",
             "period_end_date": "VARCHAR",
             "period_start_at": "TIMESTAMP",
@@ -97,8 +97,8 @@ class Loaded:
     def rows(self, stream: str) -> list[dict[str, Any]]:
         """Return a table's rows, without the columns that the loader adds."""
         columns = list(expected(stream).popitem()[1])
-        found = self.warehouse.query(f"select {', '.join(columns)} from gong_activity.{stream}")  # noqa: S608 - ours
-        return [dict(zip(columns, row, strict=True)) for row in found]
+        rows = self.warehouse.query(f"select {', '.join(columns)} from gong_activity.{stream}")  # noqa: S608 - ours
+        return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 @pytest.fixture(
@@ -111,7 +111,7 @@ class Loaded:
     ],
 )
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
-    """Load days, weeks and months, the running ones too; restate a row; four weeks later, load again."""
+    """A database after two loads of days, weeks and months, with a changed row in between."""
     kind = KINDS[request.param]
     with (
         kind.open(tmp_path_factory.mktemp(request.param)) as warehouse,
@@ -128,7 +128,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         }
         sandbox.inject(
             "set=usersAggregateActivity.0.userAggregateActivity.0.callsAsHost:"
-            f"{RESTATED_CALLS},period=DAY,from={RESTATED_DAY}"
+            f"{CHANGED_CALLS},period=DAY,from={CHANGED_DAY}"
         )
         warehouse.load({**settings, "end_date": str(SECOND_END)}, STREAMS, first_state)
         yield Loaded(kind, warehouse, first_state, open_after_first)
@@ -137,10 +137,10 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def expected(stream: str) -> Table:
     """Return a table's expected rows by key: later rows replace earlier ones."""
     if stream == "activity_by_day":
-        again = expected_rows(COMPANY, [ExpectedWindow("DAY", RESTATED_DAY, SECOND_END)])
-        again[0]["calls_as_host"] = RESTATED_CALLS
+        again = expected_rows(COMPANY, [ExpectedWindow("DAY", CHANGED_DAY, SECOND_END)])
+        again[0]["calls_as_host"] = CHANGED_CALLS
         windows = [
-            # Windows of 90 days: which all-zero rows there are depends on them.
+            # In windows of 90 days, because all-zero rows depend on them.
             expected_rows(COMPANY, [ExpectedWindow("DAY", START, START + timedelta(days=90))]),
             expected_rows(COMPANY, [ExpectedWindow("DAY", START + timedelta(days=90), FIRST_END)]),
             again,
@@ -168,8 +168,8 @@ def complete(stream: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_table_holds_one_row_for_each_key(loaded: Loaded, stream: str) -> None:
-    """No key is there twice, and as many rows are there as the company has."""
+def test_keys_are_unique(loaded: Loaded, stream: str) -> None:
+    """Keys are unique, and the table has as many rows as the company."""
     keys = Counter((row["user_id"], row["period_start_date"]) for row in loaded.rows(stream))
 
     assert set(keys.values()) == {1}
@@ -177,13 +177,13 @@ def test_table_holds_one_row_for_each_key(loaded: Loaded, stream: str) -> None:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_table_holds_what_the_company_has(loaded: Loaded, stream: str) -> None:
-    """Every value arrives: ids with all their digits, the company's dates, instants in UTC, nulls and counters."""
+def test_every_value_is_loaded(loaded: Loaded, stream: str) -> None:
+    """Every value is loaded: ids with all digits, dates, instants in UTC, nulls and counters."""
     rows = [
         {
             name: loaded.kind.read_date(value)
             if name.endswith("_date")
-            # Without a zone, in UTC.
+            # In UTC, without a zone.
             else datetime.fromisoformat(value.removesuffix("Z"))
             if name.endswith("_at")
             else value
@@ -204,8 +204,8 @@ def key(row: dict[str, Any]) -> tuple[str, Any]:
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_columns_have_types(loaded: Loaded, stream: str) -> None:
-    """The columns of the contract come out with the types that the README names."""
-    found = dict(
+    """Columns have the types that the README lists."""
+    columns = dict(
         loaded.warehouse.query(
             f"select column_name, data_type from information_schema.columns where table_name = '{stream}'"  # noqa: S608
         )
@@ -213,36 +213,36 @@ def test_columns_have_types(loaded: Loaded, stream: str) -> None:
     types = {**loaded.kind.types, **dict.fromkeys(COUNTER_COLUMNS, loaded.kind.types["calls"])}
     del types["calls"]
 
-    assert {name: type_ for name, type_ in found.items() if not name.startswith("_sdc_")} == types
+    assert {name: type_ for name, type_ in columns.items() if not name.startswith("_sdc_")} == types
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_table_has_its_key(loaded: Loaded, stream: str) -> None:
-    """The key is the table's primary key in the database too."""
-    found = loaded.warehouse.query(
+def test_table_has_a_primary_key(loaded: Loaded, stream: str) -> None:
+    """The table has the primary key of the stream."""
+    columns = loaded.warehouse.query(
         f"select column_name from information_schema.key_column_usage where table_name = '{stream}' "  # noqa: S608
         "order by ordinal_position"
     )
 
-    assert found == [("user_id",), ("period_start_date",)]
+    assert columns == [("user_id",), ("period_start_date",)]
 
 
-def test_row_is_restated(loaded: Loaded) -> None:
-    """A row of the lookback that Gong has changed since is replaced."""
-    restated = expected_rows(COMPANY, [ExpectedWindow("DAY", RESTATED_DAY, SECOND_END)])[0]
+def test_changed_row_is_updated(loaded: Loaded) -> None:
+    """A row within the lookback that changed in Gong is updated."""
+    changed = expected_rows(COMPANY, [ExpectedWindow("DAY", CHANGED_DAY, SECOND_END)])[0]
     (row,) = (
         row
         for row in loaded.rows("activity_by_day")
-        if key(row) == (restated["user_id"], loaded.kind.read_date(str(RESTATED_DAY)))
+        if key(row) == (changed["user_id"], loaded.kind.read_date(str(CHANGED_DAY)))
     )
 
-    assert restated["calls_as_host"] != RESTATED_CALLS
-    assert row["calls_as_host"] == RESTATED_CALLS
+    assert changed["calls_as_host"] != CHANGED_CALLS
+    assert row["calls_as_host"] == CHANGED_CALLS
 
 
 @pytest.mark.parametrize(("stream", "start"), [("activity_by_week", CLOSED_WEEK), ("activity_by_month", CLOSED_MONTH)])
-def test_open_period_is_closed(loaded: Loaded, stream: str, start: date) -> None:
-    """A period that was open in the first load is complete after the second, in the same rows."""
+def test_open_period_is_completed(loaded: Loaded, stream: str, start: date) -> None:
+    """A period that is open in the first load is complete after the second, in the same rows."""
     closed = [row for row in loaded.rows(stream) if str(row["period_start_date"]) == str(start)]
 
     assert (stream, start) in loaded.open_after_first
@@ -250,8 +250,8 @@ def test_open_period_is_closed(loaded: Loaded, stream: str, start: date) -> None
     assert len({row["user_id"] for row in closed}) == len(closed)
 
 
-def test_open_period_leaves_the_bookmark_behind(loaded: Loaded) -> None:
-    """The bookmarks of the first load stand before its open periods."""
+def test_bookmarks_precede_open_periods(loaded: Loaded) -> None:
+    """The bookmarks of the first load are the starts of its open periods."""
     assert bookmarks(json.loads(loaded.first_state)) == {
         "activity_by_day": str(FIRST_END),
         "activity_by_week": str(CLOSED_WEEK),
@@ -266,17 +266,17 @@ def test_every_example_is_tested() -> None:
     }
 
 
-def ask(loaded: Loaded, example: str) -> list[tuple[Any, ...]]:
-    """Run one of the examples, its numbers as they would be shown."""
+def run_example(loaded: Loaded, example: str) -> list[tuple[Any, ...]]:
+    """Run an example query, with numbers as floats."""
     rows = loaded.warehouse.query((EXAMPLES / f"{example}.sql").read_text(encoding="utf-8"))
-    # Sums and quotients are decimals in one database and floats in the other.
+    # Sums and quotients are decimals in one of the databases.
     return [
         tuple(value if value is None or isinstance(value, (date, str)) else float(value) for value in row)
         for row in rows
     ]
 
 
-def name(row: dict[str, Any]) -> str:
+def user_name(row: dict[str, Any]) -> str:
     """Return a user's name."""
     given: str = row["user_email_address"] or row["user_id"]
     return given
@@ -288,57 +288,57 @@ def start(row: dict[str, Any]) -> date:
 
 
 def test_example_busiest_hosts(loaded: Loaded) -> None:
-    """The busiest hosts are the ten with most calls in each whole month, ties sharing a place."""
+    """The busiest hosts are the ten with the most calls in each complete month; ties share a rank."""
     months = {start(row) for row in complete("activity_by_month")}
-    answer = []
+    result = []
     for month in months:
         hosts = [row for row in complete("activity_by_month") if start(row) == month and row["calls_as_host"]]
         for row in hosts:
-            place = 1 + sum(other["calls_as_host"] > row["calls_as_host"] for other in hosts)
-            if place <= 10:
-                answer.append((month, place, name(row), row["calls_as_host"], row["calls_attended"]))
+            rank = 1 + sum(other["calls_as_host"] > row["calls_as_host"] for other in hosts)
+            if rank <= 10:
+                result.append((month, rank, user_name(row), row["calls_as_host"], row["calls_attended"]))
 
     assert len(months) == 5
-    assert ask(loaded, "busiest_hosts") == sorted(answer)
+    assert run_example(loaded, "busiest_hosts") == sorted(result)
 
 
 def test_example_week_on_week(loaded: Loaded) -> None:
-    """Each whole week tells how its calls differ from those of the week before."""
+    """Each complete week has its change in calls from the week before."""
     calls: Counter[date] = Counter()
     hosts: Counter[date] = Counter()
     for row in complete("activity_by_week"):
         calls[start(row)] += row["calls_as_host"]
         hosts[start(row)] += row["calls_as_host"] > 0
-    answer: list[tuple[Any, ...]] = []
+    result: list[tuple[Any, ...]] = []
     for week in sorted(calls):
         before = calls.get(week - timedelta(days=7))
         change = None if before is None else calls[week] - before
         percent = pytest.approx(100 * change / before, abs=0.0501) if before and change is not None else None
-        answer.append((week, calls[week], hosts[week], change, percent))
+        result.append((week, calls[week], hosts[week], change, percent))
 
-    assert ask(loaded, "week_on_week") == answer
-    assert len(answer) > 20
+    assert run_example(loaded, "week_on_week") == result
+    assert len(result) > 20
 
 
 def test_example_gone_quiet(loaded: Loaded) -> None:
-    """Whoever hosted calls in a whole month and none in the next, which is whole too, has gone quiet in that one."""
-    hosted = {(name(row), start(row)): row["calls_as_host"] for row in complete("activity_by_month")}
+    """A host of calls in one complete month and of none in the next has gone quiet in the next."""
+    hosted = {(user_name(row), start(row)): row["calls_as_host"] for row in complete("activity_by_month")}
     next_month = {start(row): date.fromisoformat(row["period_end_date"]) for row in complete("activity_by_month")}
-    answer = [
+    result = [
         (next_month[month], host, calls)
         for (host, month), calls in hosted.items()
         if calls and next_month[month] in next_month and not hosted.get((host, next_month[month]))
     ]
 
-    assert answer, "the company is one that somebody leaves"
-    assert ask(loaded, "gone_quiet") == sorted(answer)
+    assert result, "needs a company that a host leaves"
+    assert run_example(loaded, "gone_quiet") == sorted(result)
 
 
 def test_example_reconcile(loaded: Loaded) -> None:
-    """Days and months agree but for the one day that was restated alone."""
-    restated = expected_rows(COMPANY, [ExpectedWindow("DAY", RESTATED_DAY, SECOND_END)])[0]
-    ((warning, stream, month, user_id, counter, calls, busiest_day, sum_of_days),) = ask(loaded, "reconcile")
+    """Days and months are consistent except for the changed day."""
+    changed = expected_rows(COMPANY, [ExpectedWindow("DAY", CHANGED_DAY, SECOND_END)])[0]
+    ((warning, stream, month, user_id, counter, calls, busiest_day, sum_of_days),) = run_example(loaded, "reconcile")
 
-    assert (warning, stream, month) == ("below the busiest day", "activity_by_month", RESTATED_DAY.replace(day=1))
-    assert (user_id, counter, busiest_day) == (restated["user_id"], "calls_as_host", RESTATED_CALLS)
+    assert (warning, stream, month) == ("below the busiest day", "activity_by_month", CHANGED_DAY.replace(day=1))
+    assert (user_id, counter, busiest_day) == (changed["user_id"], "calls_as_host", CHANGED_CALLS)
     assert calls < busiest_day < sum_of_days

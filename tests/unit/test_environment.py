@@ -45,15 +45,15 @@ def read(**variables: str) -> dict[str, Any]:
         ("include_open_period", "0", False),
     ],
 )
-def test_a_variable_is_parsed_as_its_settings_type(name: str, text: str, value: object) -> None:
-    """Strings stay as they are, even if they look like numbers."""
-    found = read(**{name: text})
-    assert found == {name: value}
-    assert type(found[name]) is type(value)
+def test_variable_is_parsed_as_its_settings_type(name: str, text: str, value: object) -> None:
+    """A variable is parsed as its setting's type; strings stay as they are, even if they look like numbers."""
+    settings = read(**{name: text})
+    assert settings == {name: value}
+    assert type(settings[name]) is type(value)
 
 
-def test_a_blank_variable_counts_as_absent() -> None:
-    """Pipelines pass one for a variable that isn't set."""
+def test_blank_variable_is_ignored() -> None:
+    """A blank variable is ignored, because pipelines pass one for a setting that isn't set."""
     for text in ("", " \n"):
         assert read(**dict.fromkeys(SCHEMAS, text)) == {}
 
@@ -73,15 +73,15 @@ def test_a_blank_variable_counts_as_absent() -> None:
         ("include_open_period", "maybe"),
     ],
 )
-def test_a_text_that_cannot_be_parsed_is_an_error_that_names_the_setting(name: str, text: str) -> None:
-    """The text is passed on to the settings' validation."""
-    refused = settings_error({**CONFIG, **read(**{name: text})})
-    assert name in refused
-    assert len(refused) < 300
+def test_unparsable_text_is_one_error(name: str, text: str) -> None:
+    """Text that can't be parsed is one error that names the setting."""
+    error = settings_error({**CONFIG, **read(**{name: text})})
+    assert name in error
+    assert len(error) < 300
 
 
 def test_only_the_taps_variables_are_read() -> None:
-    """Another prefix or case is ignored."""
+    """Variables with another prefix or case are ignored."""
     others = {"ACCESS_KEY": "a", "TAP_GONG_ACCESS_KEY": "b", "tap_gong_activity_access_key": "c", PREFIX + "OTHER": "d"}
     assert settings_in_environment(SCHEMAS, others) == {}
 
@@ -92,12 +92,12 @@ def test_only_the_taps_variables_are_read() -> None:
     text=TEXTS | st.from_regex(r"[-+]?[0-9._eE]{1,8}") | st.from_regex(r"[\[{].{0,9}"),
 )
 def test_any_text_is_accepted_or_one_error(name: str, text: str) -> None:
-    """The error names the setting."""
+    """Any text for any setting is accepted, or is one error that names the setting."""
     config: dict[str, Any] = {**CONFIG, **read(**{name: text})}
     try:
         read_settings(config)
     except SettingsError as error:
-        assert name in str(error)  # noqa: PT017 (it may pass)
+        assert name in str(error)  # noqa: PT017 - it may pass
 
 
 def test_unknown_variables() -> None:
@@ -109,8 +109,8 @@ def test_unknown_variables() -> None:
     assert unknown_variables(schemas, environment) == [PREFIX + "LOOKBACK", PREFIX + "USER_ID"]
 
 
-def test_the_environment_overrides_a_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So does an empty variable; files in parent folders aren't read."""
+def test_environment_overrides_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environment variables, even empty ones, override the .env file; parent folders aren't searched for one."""
     monkeypatch.setattr(os, "environ", {"A": "environment", "B": ""})
     (tmp_path / ".env").write_text("A=above\nC=above\n")
     folder = tmp_path / "folder"
@@ -124,10 +124,10 @@ def test_the_environment_overrides_a_dotenv_file(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("content", [b"A=\xe9\n", b"A=b\0c\n", "fifo", "folder", "loop"])
-def test_a_dotenv_file_that_cannot_be_read_is_one_error(
+def test_unreadable_dotenv_file_is_one_error(
     content: bytes | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It doesn't wait for somebody to write to a FIFO."""
+    """A .env file that can't be read is one error, and a FIFO isn't waited for."""
     path = tmp_path / ".env"
     if isinstance(content, bytes):
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What the tap relies on in the SDK beyond what the SDK promises: each a test that fails when it changes."""
+"""Parts of the SDK that the tap relies on beyond its documentation; a test fails when one changes."""
 
 from __future__ import annotations
 
@@ -40,22 +40,30 @@ if TYPE_CHECKING:
     import click
 
 
-def shape(function: Callable[..., object]) -> list[tuple[str, str, object]]:
-    """A function's parameters: name, kind and default."""
-    return [(one.name, one.kind.name, one.default) for one in inspect.signature(function).parameters.values()]
+def signature_of(function: Callable[..., object]) -> list[tuple[str, str, object]]:
+    """Return the name, kind and default of each parameter of a function."""
+    return [
+        (parameter.name, parameter.kind.name, parameter.default)
+        for parameter in inspect.signature(function).parameters.values()
+    ]
 
 
 @contextmanager
-def running(state: dict[str, Any] | None = None, **given: Any) -> Iterator[TapGongActivity]:  # noqa: ANN401 (settings)
-    """A tap that reads a week from a sandbox, in three windows."""
+def open_sandboxed_tap(state: dict[str, Any] | None = None, **settings: Any) -> Iterator[TapGongActivity]:  # noqa: ANN401 - those of the tap
+    """Yield a tap that reads ten days from a sandbox, in windows of three."""
     with Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox:
-        given = {"api_url": sandbox.url, "company_timezone": "America/Los_Angeles", "periods_per_window": 3, **given}
-        with open_tap(state=state, **given) as tap:
+        settings = {
+            "api_url": sandbox.url,
+            "company_timezone": "America/Los_Angeles",
+            "periods_per_window": 3,
+            **settings,
+        }
+        with open_tap(state=state, **settings) as tap:
             yield tap
 
 
 def messages_of(output: bytes) -> list[dict[str, Any]]:
-    """The messages in an output, but for when rows were extracted."""
+    """Return the messages in an output, without `time_extracted`."""
     messages = [json.loads(line) for line in output.splitlines()]
     for message in messages:
         message.pop("time_extracted", None)
@@ -65,16 +73,16 @@ def messages_of(output: bytes) -> list[dict[str, Any]]:
 # Overrides
 
 
-def overridden(own: type, sdk: type) -> set[str]:
-    """What is defined anew, of all that the SDK defines too."""
+def overridden_names(own: type, sdk: type) -> set[str]:
+    """Return the names that a class defines and the SDK's class defines as well."""
     return vars(own).keys() & {name for base in sdk.__mro__ for name in vars(base)}
 
 
-def test_every_private_override_is_tested_here() -> None:
-    """A new one has to come with a test of its own."""
-    private = {name for name in overridden(TapGongActivity, Tap) if re.match("_[a-z]", name)} - {"_abc_impl"}
+def test_private_overrides_are_listed() -> None:
+    """Every override of a private method of the SDK is listed here, so that a new one gets a test."""
+    private = {name for name in overridden_names(TapGongActivity, Tap) if re.match("_[a-z]", name)} - {"_abc_impl"}
     assert private == {"_handle_termination"}
-    private = {name for name in overridden(GongStream, Stream) if re.match("_[a-z]", name)} - {"_abc_impl"}
+    private = {name for name in overridden_names(GongStream, Stream) if re.match("_[a-z]", name)} - {"_abc_impl"}
     assert private == {"_sync_records"}
 
 
@@ -90,19 +98,19 @@ def test_every_private_override_is_tested_here() -> None:
         *((GongStream, Stream, name) for name in ("get_batches", "get_replication_key_signpost")),
     ],
 )
-def test_an_override_takes_what_the_sdk_passes(own: type, sdk: type, name: str) -> None:
-    """The same parameters, of the same kinds and with the same defaults."""
-    assert name in overridden(own, sdk)
-    assert shape(getattr(own, name)) == shape(getattr(sdk, name))
+def test_override_has_the_signature_of_the_sdk(own: type, sdk: type, name: str) -> None:
+    """An override has the parameters of the SDK's method, with the same kinds and defaults."""
+    assert name in overridden_names(own, sdk)
+    assert signature_of(getattr(own, name)) == signature_of(getattr(sdk, name))
 
 
-def test_the_command_line_passes_what_invoke_takes() -> None:
-    """The SDK's options, and those that the SDK handles while click still parses."""
-    taken = {name for name, *_ in shape(CommandLine.invoke)}
-    assert taken == {name for name, *_ in shape(Tap.invoke)} | {"discover", "test"}
+def test_command_line_options_match_invoke() -> None:
+    """The command line passes `invoke` the SDK's options, including those that the SDK handles in callbacks."""
+    accepted = {name for name, *_ in signature_of(CommandLine.invoke)}
+    assert accepted == {name for name, *_ in signature_of(Tap.invoke)} | {"discover", "test"}
     passed = {parameter.name for parameter in CommandLine.get_singer_command().params if parameter.expose_value}
-    assert passed == taken
-    handled = {parameter.name: parameter.callback for parameter in super_command().params if parameter.callback}
+    assert passed == accepted
+    handled = {parameter.name: parameter.callback for parameter in sdk_command().params if parameter.callback}
     assert handled.keys() == {"config", "discover", "test", "version"}
     assert {value.name: value.value for value in CliTestOptionValue} == {
         "All": "all",
@@ -111,24 +119,24 @@ def test_the_command_line_passes_what_invoke_takes() -> None:
     }
 
 
-def super_command() -> click.Command:
-    """The SDK's command for the tap."""
+def sdk_command() -> click.Command:
+    """Return the SDK's command for the tap."""
     command: click.Command = super(CommandLine, CommandLine).get_singer_command()
     return command
 
 
-def test_the_sdks_command_is_built_of_what_the_taps_is() -> None:
-    """Whatever else it may get would be lost."""
-    sdk, own = super_command(), CommandLine.get_singer_command()
+def test_sdk_command_has_no_unknown_attributes() -> None:
+    """The tap's command copies every attribute of the SDK's command."""
+    sdk, own = sdk_command(), CommandLine.get_singer_command()
     assert type(sdk) is SingerCommand
     for attribute in ("name", "callback", "context_settings", "help", "logger"):
         assert getattr(sdk, attribute) == getattr(own, attribute), attribute
     assert [parameter.name for parameter in sdk.params] == [parameter.name for parameter in own.params]
-    assert [name for name, *_ in shape(SingerCommand.__init__)] == ["self", "args", "logger", "kwargs"]
+    assert [name for name, *_ in signature_of(SingerCommand.__init__)] == ["self", "args", "logger", "kwargs"]
 
 
-def test_settings_are_checked_before_the_sdk_quotes_them(caplog: pytest.LogCaptureFixture) -> None:
-    """In the constructor, where the SDK checks too; after that it finds nothing to warn of."""
+def test_settings_are_validated_before_the_sdk_logs_them(caplog: pytest.LogCaptureFixture) -> None:
+    """The constructor validates settings before the SDK does, which would log their values."""
     with pytest.raises(SettingsError, match="lookback_days"), open_tap(lookback_days="seven"):
         pass
     with open_tap(start_date="2025-03-03T10:00:00Z", flattening_enabled=True, flattening_max_depth=1, end_date=""):
@@ -136,8 +144,8 @@ def test_settings_are_checked_before_the_sdk_quotes_them(caplog: pytest.LogCaptu
     assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
-def test_the_sdks_settings_are_added_to_the_taps_own() -> None:
-    """Into the very schema that the class has."""
+def test_sdk_settings_are_added_to_the_schema() -> None:
+    """The SDK adds its settings to the schema of the class."""
     TapGongActivity.append_builtin_config(TapGongActivity.config_jsonschema)
     properties = TapGongActivity.config_jsonschema["properties"]
     assert {"stream_maps", "flattening_enabled", "batch_config"} <= properties.keys()
@@ -147,8 +155,8 @@ def test_the_sdks_settings_are_added_to_the_taps_own() -> None:
 # The environment
 
 
-def test_the_environment_is_read_in_the_taps_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Numbers as numbers, and the SDK's settings too."""
+def test_environment_variables_are_parsed_by_the_tap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The tap parses environment variables of its own settings and of the SDK's."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(PREFIX + "LOOKBACK_DAYS", "14")
     monkeypatch.setenv(PREFIX + "REQUESTS_PER_SECOND", "0.5")
@@ -158,7 +166,7 @@ def test_the_environment_is_read_in_the_taps_way(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(PREFIX + "FLATTENING_ENABLED", "true")
     monkeypatch.setenv(PREFIX + "FLATTENING_MAX_DEPTH", "1")
     monkeypatch.setenv(PREFIX + "STREAM_MAPS", '{"activity_by_day": {"__alias__": "days"}}')
-    assert TapGongActivity._env_var_prefix == PREFIX  # noqa: SLF001 (--about names it)
+    assert TapGongActivity._env_var_prefix == PREFIX  # noqa: SLF001 - --about prints it
     with restored_process_state():
         tap = TapGongActivity(config=dict(CONFIG), parse_env_config=True)
     settings = tap.settings
@@ -172,24 +180,24 @@ def test_the_environment_is_read_in_the_taps_way(monkeypatch: pytest.MonkeyPatch
 # Signals
 
 
-def test_the_sdk_hands_signals_to_the_tap() -> None:
-    """Whose ending has the status that a shell gives for them."""
+def test_sdk_passes_signals_to_the_tap() -> None:
+    """The SDK's signal handlers call the tap's, which exits with the status of a shell."""
     with open_tap() as tap:
         for number in (signal.SIGTERM, signal.SIGINT):
             handler = signal.getsignal(number)
-            assert handler == tap._handle_termination  # noqa: SLF001 (a seam)
+            assert handler == tap._handle_termination  # noqa: SLF001 - under test
             assert callable(handler)
-            with no_signal_received(), pytest.raises(TerminatedError) as caught:
+            with no_signal_received(), pytest.raises(TerminatedError) as error:
                 handler(number, None)
-            assert caught.value.code == 128 + number
+            assert error.value.code == 128 + number
 
 
 # State
 
 
-def test_a_state_goes_out_as_soon_as_it_is_set(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    """After the rows of each window; the SDK adds none of its own between rows."""
-    with running() as tap:
+def test_state_is_written_when_it_is_set(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A STATE is written when the tap sets it, and the SDK adds none between rows."""
+    with open_sandboxed_tap() as tap:
         tap.sync_all()
         tap.message_writer.flush()
     types = [message["type"] for message in messages_of(capsysbinary.readouterr().out)]
@@ -203,47 +211,47 @@ def test_a_state_goes_out_as_soon_as_it_is_set(capsysbinary: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("bookmark", [None, "2025-03-10"])
-def test_whole_pages_give_what_single_rows_give(
+def test_whole_pages_equal_single_rows(
     capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, bookmark: str | None
 ) -> None:
-    """The same messages in the same order."""
+    """Writing whole pages results in the messages, counts and state of writing single rows."""
     entry = {"replication_key": "period_end_date", "replication_key_value": bookmark}
-    found = []
-    for by_the_row in (False, True):
-        with running(state={"bookmarks": {"activity_by_day": dict(entry)}} if bookmark else None) as tap:
+    results = []
+    for by_row in (False, True):
+        with open_sandboxed_tap(state={"bookmarks": {"activity_by_day": dict(entry)}} if bookmark else None) as tap:
             stream = tap.streams["activity_by_day"]
             assert isinstance(stream, ActivityStream)
             assert stream.rows_are_unchanged()
-            if by_the_row:
+            if by_row:
                 monkeypatch.setattr(stream, "rows_are_unchanged", lambda: False)
             sync_streams(tap)
-            found.append((messages_of(capsysbinary.readouterr().out), tap.tally.rows, json.dumps(tap.state)))
-    (short, short_rows, short_state), (long, long_rows, long_state) = found
-    assert short == long
-    assert short_rows == long_rows == sum(message["type"] == "RECORD" for message in short)
-    assert short_state == long_state
+            results.append((messages_of(capsysbinary.readouterr().out), tap.tally.rows, json.dumps(tap.state)))
+    (pages, pages_count, pages_state), (rows, rows_count, rows_state) = results
+    assert pages == rows
+    assert pages_count == rows_count == sum(message["type"] == "RECORD" for message in pages)
+    assert pages_state == rows_state
 
 
 @pytest.mark.parametrize(
-    "given",
+    "settings",
     [
         {"stream_maps": {"activity_by_day": {"user_email_address": "__NULL__"}}},
         {"stream_maps": {"activity_by_day": {"__alias__": "days"}}},
         {"stream_maps": {"activity_by_day": {"__filter__": "calls_as_host > 0"}}},
         {"flattening_enabled": True, "flattening_max_depth": 1},
     ],
-    ids=lambda given: str(given)[-30:],
+    ids=lambda settings: str(settings)[-30:],
 )
-def test_the_shortcut_is_not_taken_where_rows_change(given: dict[str, Any]) -> None:
-    """Each of these is something that the SDK does to a single row."""
-    with open_tap(**given) as tap:
+def test_transformed_rows_are_not_written_by_page(settings: dict[str, Any]) -> None:
+    """Whole pages aren't written if the SDK transforms rows."""
+    with open_tap(**settings) as tap:
         stream = tap.streams["activity_by_day"]
         assert isinstance(stream, ActivityStream)
         assert not stream.rows_are_unchanged()
 
 
-def test_a_map_of_another_stream_leaves_the_shortcut() -> None:
-    """It is no concern of this one's."""
+def test_map_of_another_stream_allows_writing_by_page() -> None:
+    """A stream map of another stream doesn't prevent writing whole pages."""
     with open_tap(stream_maps={"activity_by_week": {"user_email_address": "__NULL__"}}) as tap:
         day, week = tap.streams["activity_by_day"], tap.streams["activity_by_week"]
         assert [type(stream_map) for stream_map in day.stream_maps] == [SameRecordTransform]
@@ -252,8 +260,8 @@ def test_a_map_of_another_stream_leaves_the_shortcut() -> None:
         assert day.rows_are_unchanged()
 
 
-def test_the_shortcut_is_not_taken_where_a_column_is_deselected() -> None:
-    """The rows then lack it."""
+def test_deselected_column_prevents_writing_by_page() -> None:
+    """Whole pages aren't written if a column is deselected."""
     with open_tap() as tap:
         catalog = json.loads(tap.catalog_json_text)
     (day,) = (entry for entry in catalog["streams"] if entry["stream"] == "activity_by_day")
@@ -265,8 +273,8 @@ def test_the_shortcut_is_not_taken_where_a_column_is_deselected() -> None:
         assert not stream.rows_are_unchanged()
 
 
-def test_a_catalogs_schema_that_lacks_a_column_is_kept_to() -> None:
-    """Row by row, without it."""
+def test_column_missing_from_catalog_prevents_writing_by_page() -> None:
+    """Whole pages aren't written if the catalog's schema doesn't have a column."""
     with open_tap() as tap:
         catalog = json.loads(tap.catalog_json_text)
     for entry in catalog["streams"]:
@@ -277,9 +285,9 @@ def test_a_catalogs_schema_that_lacks_a_column_is_kept_to() -> None:
         assert not stream.rows_are_unchanged()
 
 
-def test_a_test_writes_one_record_and_no_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    """For one request a stream, of the newest window's first page."""
-    with running() as tap:
+def test_probe_writes_one_record_and_no_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """--test sends one request per stream, and writes one record and no bookmark."""
+    with open_sandboxed_tap() as tap:
         probe_streams(tap)
         assert tap.tally.requests == 1
         assert tap.state.get("bookmarks", {}).get("activity_by_day", {}).get("replication_key_value") is None
@@ -287,15 +295,15 @@ def test_a_test_writes_one_record_and_no_bookmark(capsysbinary: pytest.CaptureFi
     assert [message["type"] for message in messages if message["type"] != "STATE"] == ["SCHEMA", "RECORD"]
 
 
-def test_a_catalog_entry_can_be_selected_for_the_mapper() -> None:
-    """On a copy, so that what is read stays what was chosen."""
+def test_mapper_gets_a_copy_of_the_catalog() -> None:
+    """Every stream has its stream map, although only the selected ones are selected in the catalog."""
     with open_tap(stream_maps={"*": {"user_email_address": "__NULL__"}}) as tap:
         assert isinstance(tap.catalog, Catalog)
         assert [stream.name for stream in tap.streams.values() if stream.selected] == ["activity_by_day"]
         assert all(len(stream.stream_maps) == 1 for stream in tap.streams.values())
 
 
-def test_the_company_is_asked_for_its_own_days() -> None:
-    """The fake clock's noon in Los Angeles, as every test here takes it."""
+def test_today_is_in_company_timezone() -> None:
+    """The tap's current date is that of the company's time zone."""
     with open_tap(company_timezone="America/Los_Angeles") as tap:
         assert tap.today == date(2025, 3, 12)

@@ -75,7 +75,7 @@ def is_one_sentence(text: str) -> bool:
 
 
 def test_every_setting_has_invalid_values_here() -> None:
-    """Settings that don't exist have none."""
+    """The table of invalid values covers every setting."""
     assert set(INVALID) == set(PROPERTIES.to_dict()["properties"])
 
 
@@ -110,7 +110,7 @@ def test_defaults() -> None:
 
 
 def test_valid_values() -> None:
-    """Values keep what they mean; the SDK reads a fraction in a file as a Decimal."""
+    """Valid values are converted to their types; the SDK parses a fraction in a file as a Decimal."""
     settings = read_settings(
         {
             "oauth_token_file": "tokens.json",
@@ -165,16 +165,16 @@ def test_valid_values() -> None:
     [(name, value) for name, values in INVALID.items() for value in values],
     ids=lambda value: f"{value!r:.30}",
 )
-def test_an_invalid_value_is_one_error_that_names_the_setting(name: str, value: object) -> None:
-    """No value is converted to another type."""
+def test_invalid_value_is_one_error(name: str, value: object) -> None:
+    """An invalid value is one error that names the setting; no value is converted to another type."""
     text = settings_error(config_with(name, value))
     assert name in text
     assert is_one_sentence(text), text
 
 
 @pytest.mark.parametrize("absent", ["", None])
-def test_null_and_the_empty_string_count_as_absent(absent: str | None) -> None:
-    """Pipelines pass them for a variable that isn't set."""
+def test_null_and_empty_string_are_ignored(absent: str | None) -> None:
+    """Null and the empty string are ignored, because pipelines pass them for a setting that isn't set."""
     names = [name for name in INVALID if name not in {"access_key", "access_key_secret", "start_date"}]
     assert settings_with(**dict.fromkeys(names, absent)) == settings_with()
     assert "start_date is missing" in settings_error({**KEY, "start_date": absent})
@@ -185,13 +185,13 @@ def test_null_and_the_empty_string_count_as_absent(absent: str | None) -> None:
     "text",
     ["2025-03-03T23:59:59Z", "2025-03-03T00:00:00.123456+05:30", "2025-03-03 00:00", "2025-03-03T12:30:00-0800"],
 )
-def test_a_date_time_is_read_as_its_date(text: str) -> None:
-    """Meltano passes a date-time for "30 days ago"."""
+def test_date_time_is_parsed_as_its_date(text: str) -> None:
+    """A date-time, as Meltano passes it for "30 days ago", is parsed as its date."""
     assert settings_with(start_date=text).start_date == date(2025, 3, 3)
 
 
-def test_an_error_does_not_contain_a_value_that_may_be_private() -> None:
-    """Such as email addresses instead of user IDs."""
+def test_error_does_not_contain_private_values() -> None:
+    """An error doesn't contain values that may be private, such as email addresses instead of user IDs."""
     for name, value in (("user_ids", ["zoe@example.com"]), ("user_ids", ["Zoe"]), ("user_agent", "zoë@example.com")):
         text = settings_error({**CONFIG, name: value})
         assert name in text
@@ -200,7 +200,7 @@ def test_an_error_does_not_contain_a_value_that_may_be_private() -> None:
 
 @pytest.mark.parametrize("end_date", ["2025-03-03", "2025-03-02"])
 def test_end_date_must_be_after_start_date(end_date: str) -> None:
-    """Otherwise there's no day to read; one day is enough."""
+    """end_date must be after start_date, at least by a day."""
     text = settings_error({**CONFIG, "end_date": end_date})
     assert "end_date" in text
     assert end_date in text
@@ -209,7 +209,7 @@ def test_end_date_must_be_after_start_date(end_date: str) -> None:
 
 @pytest.mark.parametrize("end", ["2025-03-03T05:30:00+05:30", "2025-03-02T12:00:00-08:00"])
 def test_users_created_to_must_be_after_users_created_from(end: str) -> None:
-    """They're compared as instants, whatever their offsets."""
+    """users_created_to must be after users_created_from, whatever their offsets."""
     text = settings_error({**CONFIG, "users_created_from": "2025-03-03T00:00:00Z", "users_created_to": end})
     assert "users_created_to" in text
     assert "users_created_from" in text
@@ -218,8 +218,8 @@ def test_users_created_to_must_be_after_users_created_from(end: str) -> None:
 
 
 @pytest.mark.parametrize("tail", ["Z", ".123456Z", "-08:00", ".5+05:30"])
-def test_an_instant_is_sent_as_it_is(tail: str) -> None:
-    """Its format is one that Gong documents, as the sandbox checks it."""
+def test_instant_is_unchanged(tail: str) -> None:
+    """An instant is sent unchanged, in a format that Gong documents."""
     text = f"2024-01-31T00:00:00{tail}"
     assert settings_with(users_created_from=text).users_created_from == text
     assert DATE_TIME.fullmatch(text)
@@ -227,7 +227,7 @@ def test_an_instant_is_sent_as_it_is(tail: str) -> None:
 
 # Credentials
 
-GIVEN = {**SECRET_VALUES, "oauth_token_file": "tokens.json"}
+CREDENTIAL_VALUES = {**SECRET_VALUES, "oauth_token_file": "tokens.json"}
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ GIVEN = {**SECRET_VALUES, "oauth_token_file": "tokens.json"}
     ids="+".join,
 )
 def test_exactly_one_credential_is_accepted(names: list[str]) -> None:
-    """A key with its secret, a token, or a token file; anything else is an error that doesn't hold its value."""
-    config = {"start_date": "2025-03-03", **{name: GIVEN[name] for name in names}}
+    """Exactly one credential is accepted; anything else is an error that doesn't contain its value."""
+    config = {"start_date": "2025-03-03", **{name: CREDENTIAL_VALUES[name] for name in names}}
     if names in (["access_key", "access_key_secret"], ["access_token"], ["oauth_token_file"]):
         settings = read_settings(config)
         assert {name for name in CREDENTIALS if getattr(settings, name) is not None} == set(names)
@@ -255,21 +255,21 @@ def test_exactly_one_credential_is_accepted(names: list[str]) -> None:
     elif len(names) == 1:
         assert {"access_key": "access_key_secret", "access_key_secret": "access_key"}[names[0]] in text
     else:
-        ways = {"access_key" if name == "access_key_secret" else name for name in names}
-        assert all(way in text for way in ways)
+        kinds = {"access_key" if name == "access_key_secret" else name for name in names}
+        assert all(kind in text for kind in kinds)
 
 
 @pytest.mark.parametrize("secret", ["access_key", "access_key_secret", "access_token"])
-def test_an_error_does_not_contain_a_secret_with_invalid_characters(secret: str) -> None:
-    """It contains no part of it."""
-    beside = {} if secret == "access_token" else KEY
-    text = settings_error({"start_date": "2025-03-03", **beside, secret: SECRET_VALUES[secret] + "\r\n"})
+def test_error_does_not_contain_invalid_secret(secret: str) -> None:
+    """An error about a secret with invalid characters contains no part of it."""
+    key = {} if secret == "access_token" else KEY
+    text = settings_error({"start_date": "2025-03-03", **key, secret: SECRET_VALUES[secret] + "\r\n"})
     assert secret in text
     assert SECRET_VALUES[secret][:6] not in text
 
 
-def test_an_error_does_not_contain_a_password_in_api_url() -> None:
-    """A query or a fragment may hold one, too."""
+def test_error_does_not_contain_password_in_api_url() -> None:
+    """An error about api_url doesn't contain its password, query or fragment."""
     for url in (
         "https://somebody:hunter2@api.gong.io",
         "https://api.gong.io/?access_key=hunter2",
@@ -280,8 +280,8 @@ def test_an_error_does_not_contain_a_password_in_api_url() -> None:
         assert "hunter2" not in text
 
 
-def test_an_error_does_not_contain_a_token_files_content() -> None:
-    """Somebody may set the content, as text or as an object, instead of the path."""
+def test_error_does_not_contain_token_file_content() -> None:
+    """An error about oauth_token_file doesn't contain a token file's content set instead of its path."""
     for value in ('{"client_id": "a", "client_secret": "hunter2"}', ' {"client_secret":"hunter2"}', {"a": "hunter2"}):
         text = settings_error({"start_date": "2025-03-03", "oauth_token_file": value})
         assert "oauth_token_file" in text
@@ -289,16 +289,16 @@ def test_an_error_does_not_contain_a_token_files_content() -> None:
 
 
 @MANY
-@given(name=st.sampled_from(sorted(INVALID)), value=JSON, way=st.sampled_from([1, 2, 3]))
-def test_any_json_for_any_setting_is_accepted_or_one_error(name: str, value: object, way: int) -> None:
-    """The error names the setting and contains no credential."""
+@given(name=st.sampled_from(sorted(INVALID)), value=JSON, kind=st.sampled_from([1, 2, 3]))
+def test_any_json_for_any_setting_is_accepted_or_one_error(name: str, value: object, kind: int) -> None:
+    """Any JSON for any setting is accepted, or is one error that names the setting and contains no credential."""
     credentials = {
         1: {"access_key": SECRET_VALUES["access_key"], "access_key_secret": SECRET_VALUES["access_key_secret"]},
         2: {"access_token": SECRET_VALUES["access_token"]},
         3: {"oauth_token_file": "tokens.json"},
     }
     try:
-        settings = read_settings({"start_date": "2025-03-03", **credentials[way], name: value})
+        settings = read_settings({"start_date": "2025-03-03", **credentials[kind], name: value})
     except SettingsError as error:
         text = str(error)
     else:
@@ -312,8 +312,8 @@ def test_any_json_for_any_setting_is_accepted_or_one_error(name: str, value: obj
 @MANY
 @given(config=st.dictionaries(st.sampled_from(sorted(INVALID)), JSON, max_size=6))
 def test_any_configuration_is_accepted_or_one_error(config: dict[str, Any]) -> None:
-    """Several settings may be invalid at once."""
+    """Any configuration is accepted, or is one error, even if several settings are invalid."""
     try:
         read_settings(config)
     except SettingsError as error:
-        assert is_one_sentence(str(error))  # noqa: PT017 (it may pass)
+        assert is_one_sentence(str(error))  # noqa: PT017 - it may pass

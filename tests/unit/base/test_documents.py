@@ -1,4 +1,4 @@
-"""JSON documents: read in every encoding that JSON allows, and refused without quoting what they hold."""
+"""JSON documents: parsed in every encoding that JSON allows; errors don't quote the content."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
-def test_a_file_may_begin_with_a_byte_order_mark(encoding: str, tmp_path: Path) -> None:
-    """As Windows' editors and shells write it."""
+def test_byte_order_mark_is_accepted(encoding: str, tmp_path: Path) -> None:
+    """A file can start with a byte order mark, as Windows' editors and shells write it."""
     path = tmp_path / "config.json"
     path.write_bytes('{"a": "zoë", "b": 0.1}'.encode(encoding))
     assert read_json_object(str(path), Decimal) == {"a": "zoë", "b": Decimal("0.1")}
@@ -41,30 +41,30 @@ def test_a_file_may_begin_with_a_byte_order_mark(encoding: str, tmp_path: Path) 
     ],
     ids=lambda value: f"{value!r:.20}",
 )
-def test_what_cannot_be_read_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
-    """With the reason, and nothing of what the file holds."""
+def test_invalid_content_is_rejected(content: bytes, reason: str, tmp_path: Path) -> None:
+    """Content that can't be parsed raises an error with the reason, without quoting the content."""
     path = tmp_path / "state.json"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=reason) as caught:
+    with pytest.raises(ValueError, match=reason) as error:
         read_json_object(str(path), Decimal)
-    assert not re.search("hush", str(caught.value))
+    assert not re.search("hush", str(error.value))
 
 
-def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
-    """Whether it's missing, a folder, or no path at all."""
+def test_unreadable_path_is_rejected(tmp_path: Path) -> None:
+    """A path that is missing, a folder, or not a path at all raises an error."""
     for path, reason in ((tmp_path / "no.json", "No such file"), (tmp_path, "directory"), ("a\0b", "null")):
         with pytest.raises(ValueError, match=reason):
             read_json_object(str(path))
 
 
-def test_depth_up_to_the_limit_is_taken() -> None:
-    """The outermost container counts as one level."""
+def test_maximum_depth_is_accepted() -> None:
+    """The maximum depth is accepted; the outermost container counts as one level."""
     text = "[" * MAX_DEPTH + "]" * MAX_DEPTH
     assert parse_json(text) is not None
 
 
-def test_a_fifo_is_read_and_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever writes into it may come later, but somebody has to."""
+def test_fifo_is_read_with_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A FIFO is read once something is written to it, and raises an error after a timeout."""
     path = tmp_path / "fifo"
     os.mkfifo(path)
     writer = threading.Thread(target=path.write_text, args=('{"a": 1}',))

@@ -1,4 +1,4 @@
-"""What a user sees: a line for each window, and a bar where somebody is there to see it."""
+"""Progress: a log line for each window, and a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ WINDOW = Window(Grain.DAY, date(2025, 1, 1), date(2025, 4, 1))
 
 
 class Terminal(io.StringIO):
-    """A stderr that somebody sees."""
+    """A stderr that is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
-def test_each_window_gets_a_line() -> None:
-    """Stream, dates, which of how many, its rows, the run's requests, and the time left."""
+def test_every_window_is_logged() -> None:
+    """Each window's line has the stream, dates, number, rows, requests of the run, and time left."""
     clock, tally, log = FakeClock(), Tally(), list[str]()
-    # Another stream was read before.
+    # As if another stream was read before.
     clock.pass_by(1_000)
     with Progress("activity_by_day", 3, tally=tally, clock=clock, log=log.append) as progress:
         for requests, rows, seconds in ((2, 9_000, 100), (1, 0, 20), (1_500, 1, 0)):
@@ -43,7 +43,7 @@ def test_each_window_gets_a_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "duration"),
     [
         (0, "0 s"),
         (0.4, "0 s"),
@@ -53,17 +53,17 @@ def test_each_window_gets_a_line() -> None:
         (90_061, "25 h 1 min"),
     ],
 )
-def test_the_time_left_is_told_roughly(seconds: float, told: str) -> None:
-    """As long as the window before it took."""
+def test_time_left_is_formatted(seconds: float, duration: str) -> None:
+    """The time left is the duration of the previous window, in at most two units."""
     clock, log = FakeClock(), list[str]()
     with Progress("activity_by_day", 2, tally=Tally(), clock=clock, log=log.append) as progress:
         clock.pass_by(seconds)
         progress.window_done(WINDOW, 0)
-    assert log[0].endswith(f" {told} left")
+    assert log[0].endswith(f" {duration} left")
 
 
-def test_a_terminal_sees_a_bar_besides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is gone when the stream is done."""
+def test_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal also shows a bar, which disappears at the end of the stream."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     log: list[str] = []
@@ -76,8 +76,8 @@ def test_a_terminal_sees_a_bar_besides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("windows", [0, 2])
-def test_nobody_is_shown_a_bar(monkeypatch: pytest.MonkeyPatch, windows: int) -> None:
-    """Neither where stderr is a file, nor where there is nothing to read."""
+def test_bar_is_not_shown_without_terminal_or_windows(monkeypatch: pytest.MonkeyPatch, windows: int) -> None:
+    """There's no bar if stderr isn't a terminal or there's nothing to read."""
     stderr = io.StringIO() if windows else Terminal()
     monkeypatch.setattr(sys, "stderr", stderr)
     with Progress("activity_by_day", windows, tally=Tally(), clock=FakeClock(), log=lambda _: None):
@@ -85,8 +85,8 @@ def test_nobody_is_shown_a_bar(monkeypatch: pytest.MonkeyPatch, windows: int) ->
     assert stderr.getvalue() == ""
 
 
-def test_a_failure_takes_the_bar_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that its message stands on a line of its own."""
+def test_failure_removes_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure removes the bar, so that its message is on a separate line."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
 

@@ -1,4 +1,4 @@
-"""The rows' schemas: one file for all grains and one for users, which the tap announces as they stand there."""
+"""Schemas: one file for all grains and one for users, which SCHEMA messages contain unchanged."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FOLDER = Path(__file__).parents[3] / "schemas"
 NAMES = ["activity_by_day", "activity_by_week", "activity_by_month", "activity_by_quarter", "activity_by_year"]
 
 
-def test_there_is_a_stream_for_each_grain_and_one_schema_for_all() -> None:
-    """In the order of their lengths; users come last, so that they cost the others nothing."""
+def test_every_grain_has_a_stream() -> None:
+    """There's a stream for each grain, shortest first, and users come last."""
     with open_tap() as tap:
         assert list(tap.streams)[-1] == "users"
         assert sorted(tap.streams) == sorted([*NAMES, "users"])
@@ -28,19 +28,19 @@ def test_there_is_a_stream_for_each_grain_and_one_schema_for_all() -> None:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "users"])
-def test_a_stream_has_the_files_schema(name: str) -> None:
-    """Properties, order and all."""
+def test_stream_has_the_schema_of_its_file(name: str) -> None:
+    """A stream's schema is that of its file, and every column has a description."""
     schema = json.loads((FOLDER / ("users.json" if name == "users" else "activity.json")).read_text())
     with open_tap() as tap:
-        found = tap.streams[name].schema
-    assert found == schema
-    assert list(found["properties"]) == list(schema["properties"])
+        stream_schema = tap.streams[name].schema
+    assert stream_schema == schema
+    assert list(stream_schema["properties"]) == list(schema["properties"])
     assert all(column["description"].endswith(".") for column in schema["properties"].values())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_keys_are_never_null_and_formats_are_told(name: str) -> None:
-    """Loaders make their columns of them."""
+def test_keys_are_not_null_and_dates_have_formats(name: str) -> None:
+    """Columns of the key can't be null, and dates and instants have formats."""
     columns = json.loads((FOLDER / "activity.json").read_text())["properties"]
     with open_tap() as tap:
         stream = tap.streams[name]
@@ -55,7 +55,7 @@ def test_keys_are_never_null_and_formats_are_told(name: str) -> None:
     }
 
 
-def test_every_loader_can_make_a_table_of_it() -> None:
+def test_schema_is_compatible_with_loaders() -> None:
     """Null comes first in each list of types, and the key has a length that fits an index."""
     columns = json.loads((FOLDER / "activity.json").read_text())["properties"]
     assert all(
@@ -64,8 +64,8 @@ def test_every_loader_can_make_a_table_of_it() -> None:
     assert columns["user_id"]["maxLength"] == 255
 
 
-def test_a_portable_schema_has_no_dialect_and_lists_null_first() -> None:
-    """At every depth; what isn't a type or a dialect stays, also a property of that name."""
+def test_portable_schema_has_no_dialect_and_null_first() -> None:
+    """At every depth, $schema is removed and null comes first in types; properties with these names stay."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "properties": {
@@ -83,6 +83,6 @@ def test_a_portable_schema_has_no_dialect_and_lists_null_first() -> None:
 
 
 def test_only_days_are_selected_by_default() -> None:
-    """Every other grain costs calls of its own."""
+    """Only days are selected by default, because every other grain costs requests of its own."""
     with open_tap() as tap:
         assert {name for name, stream in tap.streams.items() if stream.selected} == {"activity_by_day"}

@@ -1,4 +1,4 @@
-"""States that somebody may have edited: accepted unchanged, or refused with one sentence."""
+"""States that someone may have edited: accepted unchanged, or rejected with one error."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from tap_gong_activity.sync import sync_streams
 NAMES = [stream.name for stream in GRAIN_STREAMS]
 
 
-def state_of(stream: str, **entry: Any) -> dict[str, Any]:  # noqa: ANN401 - its members
+def make_state(stream: str, **entry: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     """Return a state with an entry for one stream."""
     return {"bookmarks": {stream: {"replication_key": "period_end_date", **entry}}}
 
 
-def refusal(state: object) -> str:
-    """Return the message with which a state is refused."""
-    with pytest.raises(StateError) as caught:
+def state_error(state: object) -> str:
+    """Return the error message of an invalid state."""
+    with pytest.raises(StateError) as error:
         check_state(state, NAMES)
-    return str(caught.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,19 @@ def refusal(state: object) -> str:
         {"bookmarks": {}, "currently_syncing": "activity_by_day"},
         {"bookmarks": {"activity_by_day": {}}},
         {"bookmarks": {"activity_by_day": {"replication_key_value": None}}},
-        state_of("activity_by_week"),
-        state_of("activity_by_day", replication_key_value="2025-03-03"),
-        state_of("activity_by_day", replication_key_value="2999-12-31"),
-        state_of("activity_by_day", replication_key_value="2025-03-03", history_start_date="2024-01-01"),
-        state_of("activity_by_day", replication_key_value="2025-03-03", history_start_date=None),
-        state_of("activity_by_day", history_start_date="2025-03-03"),
-        state_of("activity_by_day", replication_key_value="0001-01-01", progress_markers={}, partitions=[]),
-        state_of("activity_by_day", partitions=[{"context": {}, "progress_markers": {"Note": "n"}}]),
+        make_state("activity_by_week"),
+        make_state("activity_by_day", replication_key_value="2025-03-03"),
+        make_state("activity_by_day", replication_key_value="2999-12-31"),
+        make_state("activity_by_day", replication_key_value="2025-03-03", history_start_date="2024-01-01"),
+        make_state("activity_by_day", replication_key_value="2025-03-03", history_start_date=None),
+        make_state("activity_by_day", history_start_date="2025-03-03"),
+        make_state("activity_by_day", replication_key_value="0001-01-01", progress_markers={}, partitions=[]),
+        make_state("activity_by_day", partitions=[{"context": {}, "progress_markers": {"Note": "n"}}]),
         {"bookmarks": {"somebody_elses": {"replication_key": "id", "replication_key_value": 3}}},
     ],
 )
-def test_a_state_that_can_be_read_passes(state: dict[str, Any]) -> None:
-    """The check doesn't change it."""
+def test_valid_state_is_accepted(state: dict[str, Any]) -> None:
+    """A valid state is accepted and not changed."""
     before = copy.deepcopy(state)
     check_state(state, NAMES)
     assert state == before
@@ -71,9 +71,9 @@ def test_a_state_that_can_be_read_passes(state: dict[str, Any]) -> None:
         ("history_start_date", "2025-03-03T00:00:00Z"),
     ],
 )
-def test_an_entry_that_is_not_a_date_is_refused(entry: str, value: object) -> None:
-    """The message names the stream, the entry and the value."""
-    text = refusal(state_of("activity_by_month", **{entry: value}))
+def test_invalid_date_is_rejected(entry: str, value: object) -> None:
+    """An entry that isn't a date is an error with the stream, the entry and the value."""
+    text = state_error(make_state("activity_by_month", **{entry: value}))
     assert "activity_by_month" in text
     assert entry in text
     assert repr(value)[:30] in text
@@ -82,15 +82,15 @@ def test_an_entry_that_is_not_a_date_is_refused(entry: str, value: object) -> No
 
 
 @pytest.mark.parametrize("wrapper", ["value", "singer_state", "completed"])
-def test_a_wrapped_state_is_refused(wrapper: str) -> None:
-    """As an empty state it would have everything read again; bookmarks at the top level make it a state."""
+def test_wrapped_state_is_rejected(wrapper: str) -> None:
+    """A state that is wrapped in another object is rejected, because ignoring it would read everything again."""
     state: dict[str, Any] = {"bookmarks": {}}
-    assert refusal({wrapper: state}).startswith(f"The state is wrapped in '{wrapper}': ")
+    assert state_error({wrapper: state}).startswith(f"The state is wrapped in '{wrapper}': ")
     check_state({wrapper: state, **state}, NAMES)
 
 
 @pytest.mark.parametrize(
-    ("state", "named"),
+    ("state", "part"),
     [
         (None, "The state must be a JSON object, not None: "),
         ([], "The state must be a JSON object, not []: "),
@@ -98,38 +98,38 @@ def test_a_wrapped_state_is_refused(wrapper: str) -> None:
         ({"bookmarks": {"activity_by_day": None}}, "activity_by_day"),
         ({"bookmarks": {"activity_by_day": "2025-03-03"}}, "activity_by_day"),
         ({"bookmarks": {"somebody_elses": 3}}, "somebody_elses"),
-        (state_of("activity_by_day", replication_key="id"), "activity_by_day is for the replication key 'id', not "),
-        (state_of("activity_by_day", replication_key=3), "activity_by_day is for the replication key 3, not "),
-        (state_of("activity_by_day", progress_markers=3), "'activity_by_day', in its progress_markers,"),
-        (state_of("activity_by_day", progress_markers=None), "progress_markers"),
-        (state_of("somebody_elses", progress_markers=[]), "somebody_elses"),
-        (state_of("activity_by_day", partitions=3), "in its partitions, must be a JSON array, not 3: "),
-        (state_of("activity_by_day", partitions={"context": {}}), "partitions"),
-        (state_of("activity_by_day", partitions=None), "partitions"),
-        (state_of("activity_by_day", partitions=[3]), "'activity_by_day', in its partitions,"),
-        (state_of("activity_by_day", partitions=[{"progress_markers": 3}]), "progress_markers"),
+        (make_state("activity_by_day", replication_key="id"), "activity_by_day is for the replication key 'id', not "),
+        (make_state("activity_by_day", replication_key=3), "activity_by_day is for the replication key 3, not "),
+        (make_state("activity_by_day", progress_markers=3), "'activity_by_day', in its progress_markers,"),
+        (make_state("activity_by_day", progress_markers=None), "progress_markers"),
+        (make_state("somebody_elses", progress_markers=[]), "somebody_elses"),
+        (make_state("activity_by_day", partitions=3), "in its partitions, must be a JSON array, not 3: "),
+        (make_state("activity_by_day", partitions={"context": {}}), "partitions"),
+        (make_state("activity_by_day", partitions=None), "partitions"),
+        (make_state("activity_by_day", partitions=[3]), "'activity_by_day', in its partitions,"),
+        (make_state("activity_by_day", partitions=[{"progress_markers": 3}]), "progress_markers"),
     ],
 )
-def test_a_state_of_another_shape_is_refused(state: object, named: str) -> None:
-    """The message says which part of it is wrong."""
-    text = refusal(state)
-    assert named in text
+def test_state_of_another_shape_is_rejected(state: object, part: str) -> None:
+    """An error about a state's shape names the part that is invalid."""
+    text = state_error(state)
+    assert part in text
     assert text.isprintable()
 
 
-def test_an_entry_says_which_days_have_been_written() -> None:
-    """Without a bookmark none; without a history, those from where the caller says."""
+def test_written_days_are_parsed() -> None:
+    """An entry's dates are the written days; a missing history start defaults to the caller's."""
     start = date(2024, 1, 1)
     entry = {"replication_key_value": "2024-02-29", "history_start_date": "2023-05-01"}
     assert written_of("activity_by_day", entry, history_start=start) == Written(date(2023, 5, 1), date(2024, 2, 29))
     del entry["history_start_date"]
     assert written_of("activity_by_day", entry, history_start=start) == Written(start, date(2024, 2, 29))
-    for none in ({"replication_key_value": None}, {}, {"history_start_date": "2023-05-01"}):
-        assert written_of("activity_by_day", none, history_start=start) is None
+    for empty in ({"replication_key_value": None}, {}, {"history_start_date": "2023-05-01"}):
+        assert written_of("activity_by_day", empty, history_start=start) is None
 
 
-def test_an_entry_holds_nothing_but_what_has_been_written() -> None:
-    """Markers that another version left are removed."""
+def test_set_written_replaces_the_entry() -> None:
+    """Setting the written days removes everything else from the entry."""
     entry: dict[str, Any] = {"starting_replication_value": "2025-01-01", "partitions": []}
     written = Written(date(2023, 5, 1), date(2024, 2, 29))
     set_written(entry, written)
@@ -167,20 +167,20 @@ STATES = st.fixed_dictionaries(
 
 @MANY
 @given(state=STATES | JSON)
-def test_any_state_is_accepted_or_refused(state: Any) -> None:  # noqa: ANN401 (any JSON)
-    """The only exception is a StateError with one line."""
+def test_any_state_is_accepted_or_one_error(state: Any) -> None:  # noqa: ANN401 - any JSON
+    """Any JSON is accepted as a state or raises a StateError with one line."""
     before = copy.deepcopy(state)
     try:
         check_state(state, NAMES)
     except StateError as error:
-        assert str(error).isprintable()  # noqa: PT017 (it may pass)
+        assert str(error).isprintable()  # noqa: PT017 - it may pass
     assert repr(state) == repr(before)
 
 
 @settings(parent=FEW, suppress_health_check=[HealthCheck.too_slow])
 @given(state=STATES)
-def test_the_sdk_accepts_any_state_that_passes(state: dict[str, Any]) -> None:
-    """It walks over all of it on loading and when a run begins."""
+def test_sdk_accepts_every_valid_state(state: dict[str, Any]) -> None:
+    """The SDK, which traverses the state at the start of a run, accepts every state that passes the check."""
     try:
         check_state(state, NAMES)
     except StateError:
@@ -190,7 +190,7 @@ def test_the_sdk_accepts_any_state_that_passes(state: dict[str, Any]) -> None:
     with open_tap(state=copy.deepcopy(state), start_date="2025-03-12") as tap:
         for stream, entry in state.get("bookmarks", {}).items():
             assert repr(tap.state.get("bookmarks", {}).get(stream, {})) == repr(entry)
-        tap._reset_state_progress_markers()  # noqa: SLF001 (what `sync_all` begins with)
+        tap._reset_state_progress_markers()  # noqa: SLF001 - the first step of `sync_all`
 
 
 def messages_of(text: bytes) -> list[dict[str, Any]]:
@@ -198,14 +198,14 @@ def messages_of(text: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_state_of_others_is_preserved(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """Every STATE contains the bookmarks of other streams and other taps, unchanged."""
     others: dict[str, Any] = {
         "activity_by_year": {"replication_key": "period_end_date", "replication_key_value": "2024-01-01"},
         "somebody_elses": {"replication_key": "id", "replication_key_value": 3, "extra": [1, None]},
     }
     dates = {"replication_key_value": "2025-03-09", "history_start_date": "2025-03-03"}
-    state = {"bookmarks": {**others, **state_of("activity_by_day", **dates)["bookmarks"]}}
+    state = {"bookmarks": {**others, **make_state("activity_by_day", **dates)["bookmarks"]}}
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         open_tap(state=copy.deepcopy(state), api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
@@ -217,22 +217,22 @@ def test_a_run_keeps_what_others_have_in_the_state(capsysbinary: pytest.CaptureF
     messages = messages_of(capsysbinary.readouterr().out)
     states = [message["value"] for message in messages if message["type"] == "STATE"]
     assert states[0] == state
-    assert [found["bookmarks"]["activity_by_day"] for found in states[1:]] == [
+    assert [later["bookmarks"]["activity_by_day"] for later in states[1:]] == [
         {
             "replication_key": "period_end_date",
             "replication_key_value": "2025-03-12",
             "history_start_date": "2025-03-03",
         }
     ] * len(states[1:])
-    assert all({name: found["bookmarks"][name] for name in others} == others for found in states)
+    assert all({name: message["bookmarks"][name] for name in others} == others for message in states)
     assert messages[-1]["type"] == "STATE"
     assert sum(message["type"] == "RECORD" for message in messages) > 50
 
 
 @pytest.mark.parametrize("periods_per_window", [1, 90])
-def test_a_bookmark_never_moves_backward(capsysbinary: pytest.CaptureFixture[bytes], periods_per_window: int) -> None:
-    """Windows of the lookback can end before it."""
-    state = state_of("activity_by_day", replication_key_value="2025-03-10")
+def test_bookmark_never_moves_back(capsysbinary: pytest.CaptureFixture[bytes], periods_per_window: int) -> None:
+    """A bookmark never moves back, although windows of the lookback can end before it."""
+    state = make_state("activity_by_day", replication_key_value="2025-03-10")
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         open_tap(
@@ -244,17 +244,17 @@ def test_a_bookmark_never_moves_backward(capsysbinary: pytest.CaptureFixture[byt
     ):
         sync_streams(tap)
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
-    bookmarks = [found["bookmarks"]["activity_by_day"]["replication_key_value"] for found in states]
+    bookmarks = [message["bookmarks"]["activity_by_day"]["replication_key_value"] for message in states]
     assert bookmarks == sorted(bookmarks)
     assert (bookmarks[0], bookmarks[-1]) == ("2025-03-10", "2025-03-12")
 
 
 @pytest.mark.parametrize("bookmark", ["2025-03-12", "2025-03-13", "2999-01-01"])
-def test_a_bookmark_at_or_after_today_reads_nothing_new(
+def test_bookmark_at_or_after_today_reads_nothing(
     capsysbinary: pytest.CaptureFixture[bytes], caplog: pytest.LogCaptureFixture, bookmark: str
 ) -> None:
-    """The state doesn't change; a bookmark after today causes a warning, because somebody may have edited it."""
-    state = state_of("activity_by_day", replication_key_value=bookmark, history_start_date="2025-03-03")
+    """With a bookmark at or after today, nothing is read and the state stays; if it's after, a warning says so."""
+    state = make_state("activity_by_day", replication_key_value=bookmark, history_start_date="2025-03-03")
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         open_tap(
@@ -265,14 +265,14 @@ def test_a_bookmark_at_or_after_today_reads_nothing_new(
         assert sandbox.requests == []
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
     assert states
-    assert all(found == state for found in states)
+    assert all(message == state for message in states)
     assert any("is after the company's current date" in line for line in caplog.messages) == (bookmark > str(TODAY))
 
 
-def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    """Another version may have left them, and what they say may not have been written."""
+def test_progress_markers_are_discarded(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Progress markers of another version never become a bookmark, because their rows may not have been written."""
     markers = {"replication_key": "period_end_date", "replication_key_value": "2999-01-01", "Note": "n"}
-    state = state_of("activity_by_day", replication_key_value="2025-03-10", progress_markers=markers)
+    state = make_state("activity_by_day", replication_key_value="2025-03-10", progress_markers=markers)
     with (
         Sandbox(company=COMPANY, today=TODAY, calls_per_second=None) as sandbox,
         open_tap(state=state, api_url=sandbox.url, company_timezone="America/Los_Angeles") as tap,
@@ -280,5 +280,5 @@ def test_progress_markers_of_a_state_never_become_a_bookmark(capsysbinary: pytes
         sync_streams(tap)
     states = [message["value"] for message in messages_of(capsysbinary.readouterr().out) if message["type"] == "STATE"]
     dates = {"replication_key_value": "2025-03-12", "history_start_date": "2025-03-03"}
-    assert states[-1] == state_of("activity_by_day", **dates)
-    assert not any("2999" in json.dumps(found) for found in states)
+    assert states[-1] == make_state("activity_by_day", **dates)
+    assert not any("2999" in json.dumps(message) for message in states)

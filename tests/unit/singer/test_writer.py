@@ -1,4 +1,4 @@
-"""Singer messages on their way out: the SDK's own, in whole lines."""
+"""The writer: the SDK's messages, in complete lines."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ NOW = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
 
 
 class Pipe:
-    """Standard output, which takes a part of what it is given, and during which something may happen."""
+    """A standard output that accepts at most `max_bytes` bytes per write, and calls a function during it."""
 
-    def __init__(self, most: int = 10**9) -> None:
+    def __init__(self, max_bytes: int = 10**9) -> None:
         self.writes: list[bytes] = []
         self.buffer = self
         self.during_write: Callable[[], None] = lambda: None
-        self._most = most
+        self._max_bytes = max_bytes
 
     def write(self, data: bytes) -> int:
-        self.writes.append(bytes(data[: self._most]))
+        self.writes.append(bytes(data[: self._max_bytes]))
         self.during_write()
         return len(self.writes[-1])
 
@@ -56,36 +56,36 @@ class Pipe:
 
 
 @contextmanager
-def piped(most: int = 10**9) -> Iterator[Pipe]:
-    """Have a pipe for standard output; in the test itself, as pytest exchanges it behind its fixtures."""
-    pipe = Pipe(most)
+def piped(max_bytes: int = 10**9) -> Iterator[Pipe]:
+    """Replace standard output by a pipe, within the test because pytest replaces it after fixtures."""
+    pipe = Pipe(max_bytes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", pipe)
         yield pipe
 
 
-def rows_of(number: int) -> list[Row]:
-    """So many rows like that of Gong's example."""
+def make_rows(number: int) -> list[Row]:
+    """Return that many rows like the one in Gong's documentation."""
     reader = RowReader(None, warn=lambda *_: None, redact=str)
     (rows,) = reader.rows(documented_response.WINDOW, iter([documented_response.TEXT.encode()]))
     return [msgspec.structs.replace(rows[0], user_id=str(count)) for count in range(number)]
 
 
-def record_of(row: Row) -> RecordMessage:
-    """The SDK's message for a row."""
+def record_message(row: Row) -> RecordMessage:
+    """Return the SDK's message for a row."""
     return RecordMessage("activity_by_day", msgspec.structs.asdict(row), time_extracted=NOW)
 
 
-def without_time(line: bytes) -> list[tuple[str, Any]]:
-    """A message's members in their order, but for when it was extracted."""
+def without_extraction_time(line: bytes) -> list[tuple[str, Any]]:
+    """Return a message's members in order, without the time of `time_extracted`."""
     members: list[tuple[str, Any]] = json.loads(line, object_pairs_hook=list)
     return [(name, "a time" if name == "time_extracted" else value) for name, value in members]
 
 
-def test_whole_pages_give_the_messages_of_the_sdk() -> None:
-    """Member for member in the same order, by both of the SDK's writers."""
+def test_rows_equal_messages_of_the_sdk() -> None:
+    """Rows are written with the same members in the same order as by the SDK's writers."""
     with piped() as pipe:
-        row = rows_of(1)[0]
+        row = make_rows(1)[0]
         rows = [
             row,
             msgspec.structs.replace(row, user_email_address=None, calls_as_host=None, period_start_at=None),
@@ -97,17 +97,17 @@ def test_whole_pages_give_the_messages_of_the_sdk() -> None:
         lines = pipe.written.splitlines()
         for writer in (MsgSpecWriter(), SimpleSingerWriter(), MessageWriter()):
             expected = []
-            for found in rows:
-                line = writer.serialize_message(record_of(found))
-                expected.append(without_time(line.encode() if isinstance(line, str) else bytes(line)))
-            assert [without_time(line) for line in lines] == expected
+            for row in rows:
+                line = writer.serialize_message(record_message(row))
+                expected.append(without_extraction_time(line.encode() if isinstance(line, str) else bytes(line)))
+            assert [without_extraction_time(line) for line in lines] == expected
 
 
-def test_rows_tell_when_they_were_extracted() -> None:
-    """An instant with its offset, between the beginning and the end of the writing."""
+def test_rows_have_the_time_of_extraction() -> None:
+    """`time_extracted` is an instant with an offset, taken while the rows are written."""
     with piped() as pipe:
         before = datetime.now(timezone.utc)
-        MessageWriter().write_rows("activity_by_day", rows_of(2))
+        MessageWriter().write_rows("activity_by_day", make_rows(2))
         times = [json.loads(line)["time_extracted"] for line in pipe.written.splitlines()]
         assert len(set(times)) == 1
         assert before <= datetime.fromisoformat(times[0].replace("Z", "+00:00")) <= datetime.now(timezone.utc)
@@ -123,34 +123,34 @@ def test_rows_tell_when_they_were_extracted() -> None:
     ],
     ids=lambda message: message.type,
 )
-def test_other_messages_are_those_of_the_sdk(message: Any) -> None:  # noqa: ANN401 (any message)
-    """Byte for byte, but for the buffer of its writer."""
+def test_other_messages_equal_those_of_the_sdk(message: Any) -> None:  # noqa: ANN401 - any message
+    """Other messages are the same bytes as the SDK's."""
     assert MessageWriter().serialize_message(message) == bytes(MsgSpecWriter().serialize_message(message))
 
 
-def test_a_state_comes_after_the_rows_that_it_speaks_of() -> None:
-    """Rows are gathered; whatever else comes is written at once, together with them."""
+def test_state_follows_its_rows() -> None:
+    """Rows are buffered, and every other message is written at once, after the buffered rows."""
     with piped() as pipe:
         writer = MessageWriter()
-        for row in rows_of(3):
-            writer.write_message(record_of(row))
+        for row in make_rows(3):
+            writer.write_message(record_message(row))
         assert pipe.writes == []
         writer.write_message(StateMessage({}))
         assert len(pipe.writes) == 1
-        writer.write_rows("activity_by_day", rows_of(2))
+        writer.write_rows("activity_by_day", make_rows(2))
         writer.write_message(StateMessage({}))
         types = [json.loads(line)["type"] for line in pipe.written.splitlines()]
         assert types == ["RECORD"] * 3 + ["STATE"] + ["RECORD"] * 2 + ["STATE"]
 
 
-def test_rows_do_not_gather_for_ever() -> None:
-    """A pipe's worth at most, and a flush gives out the rest."""
+def test_buffer_is_limited() -> None:
+    """The buffer is written once it fills a pipe, and flush writes the rest."""
     with piped() as pipe:
         writer = MessageWriter()
-        rows = rows_of(500)
-        size = len(writer.serialize_message(record_of(rows[-1])))
+        rows = make_rows(500)
+        size = len(writer.serialize_message(record_message(rows[-1])))
         for row in rows:
-            writer.write_message(record_of(row))
+            writer.write_message(record_message(row))
         assert 1 < len(pipe.writes) < 20
         assert all(BUFFER_BYTES <= len(write) < BUFFER_BYTES + size for write in pipe.writes)
         writer.flush()
@@ -165,36 +165,36 @@ def test_rows_do_not_gather_for_ever() -> None:
 @FEW
 @given(
     counts=st.lists(st.integers(0, 5) | st.just(ROWS_AT_ONCE + 1), max_size=4),
-    most=st.sampled_from([1, 7, 1_000, 10**9]),
+    max_bytes=st.sampled_from([1, 7, 1_000, 10**9]),
 )
-def test_nothing_is_lost_where_the_pipe_takes_only_a_part(counts: list[int], most: int) -> None:
-    """As it does without a buffer of Python's own."""
-    most = max(most, 1_000) if ROWS_AT_ONCE + 1 in counts else most
-    with piped(most) as pipe:
+def test_partial_writes_lose_nothing(counts: list[int], max_bytes: int) -> None:
+    """Nothing is lost if each write accepts only a part, as without Python's buffer."""
+    max_bytes = max(max_bytes, 1_000) if ROWS_AT_ONCE + 1 in counts else max_bytes
+    with piped(max_bytes) as pipe:
         writer = MessageWriter()
         for count in counts:
-            writer.write_rows("activity_by_day", rows_of(count))
+            writer.write_rows("activity_by_day", make_rows(count))
             writer.write_message(StateMessage({"count": count}))
-    found = [json.loads(line) for line in pipe.written.splitlines()]
-    assert [message["value"]["count"] for message in found if message["type"] == "STATE"] == counts
-    assert [message["record"]["user_id"] for message in found if message["type"] == "RECORD"] == [
+    messages = [json.loads(line) for line in pipe.written.splitlines()]
+    assert [message["value"]["count"] for message in messages if message["type"] == "STATE"] == counts
+    assert [message["record"]["user_id"] for message in messages if message["type"] == "RECORD"] == [
         str(number) for count in counts for number in range(count)
     ]
 
 
-@pytest.mark.parametrize("most", [1, 50, 10**9])
-def test_a_signal_in_a_write_waits_until_the_lines_are_whole(most: int) -> None:
-    """Also where it's repeated, because a target can't read half a line."""
-    with piped(most) as pipe, no_signal_received():
+@pytest.mark.parametrize("max_bytes", [1, 50, 10**9])
+def test_signal_during_a_write_completes_the_lines(max_bytes: int) -> None:
+    """A signal during a write raises after the lines are complete, even if it's repeated."""
+    with piped(max_bytes) as pipe, no_signal_received():
         pipe.during_write = lambda: signals.handle(signal.SIGTERM)
         with pytest.raises(TerminatedError):
-            MessageWriter().write_rows("activity_by_day", rows_of(3))
+            MessageWriter().write_rows("activity_by_day", make_rows(3))
         assert [json.loads(line)["record"]["user_id"] for line in pipe.written.splitlines()] == ["0", "1", "2"]
         assert pipe.written.endswith(b"\n")
 
 
-def test_a_target_that_has_gone_is_told_as_such() -> None:
-    """The command line knows what to say of it."""
+def test_broken_pipe_is_passed_on() -> None:
+    """A broken pipe raises BrokenPipeError, which the command line explains."""
     with piped() as pipe:
 
         def break_pipe() -> NoReturn:
@@ -202,20 +202,20 @@ def test_a_target_that_has_gone_is_told_as_such() -> None:
 
         pipe.during_write = break_pipe
         with pytest.raises(BrokenPipeError):
-            MessageWriter().write_rows("activity_by_day", rows_of(1))
+            MessageWriter().write_rows("activity_by_day", make_rows(1))
 
 
-def test_nothing_follows_half_a_line() -> None:
-    """A disk that was full for a moment leaves half a line, behind which a STATE couldn't be read."""
-    with piped(most=10) as pipe:
+def test_nothing_follows_a_truncated_line() -> None:
+    """After a failed write, which may truncate a line, nothing else is written."""
+    with piped(max_bytes=10) as pipe:
 
-        def fill_up() -> None:
+        def fill_disk() -> None:
             pipe.during_write = lambda: None
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        pipe.during_write = fill_up
+        pipe.during_write = fill_disk
         writer = MessageWriter()
         with pytest.raises(OSError, match="space"):
-            writer.write_rows("activity_by_day", rows_of(1))
+            writer.write_rows("activity_by_day", make_rows(1))
         writer.write_message(StateMessage({"bookmarks": {}}))
         assert len(pipe.written) == 10
