@@ -56,7 +56,7 @@ class FakeClock(Clock):
             self.waits.append(seconds)
         self.hand.sleep(seconds)
 
-    def pass_by(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Advance the clock without a wait."""
         self.hand.sleep(seconds)
 
@@ -101,12 +101,12 @@ class SharedClock(Clock):
             for future in [threads.submit(call, function) for function in functions]:
                 future.result()
 
-    def joined(self, threads: int) -> None:
-        """Count more threads as running; each must call `left` when it ends."""
+    def add_threads(self, threads: int) -> None:
+        """Count more threads as running; each must call `remove_thread` when it ends."""
         with self._changed:
             self._running += threads
 
-    def left(self) -> None:
+    def remove_thread(self) -> None:
         """Stop counting the calling thread as running."""
         with self._changed:
             self._pause()
@@ -132,12 +132,12 @@ class SharedCondition(threading.Condition):
     def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:  # noqa: ARG002 - in real time
         while not (result := predicate()):
             self._waiting += 1
-            self._clock.left()
+            self._clock.remove_thread()
             self.wait()
         return result
 
     def notify_all(self) -> None:
         # Here, because the clock would advance before they wake up.
-        self._clock.joined(self._waiting)
+        self._clock.add_threads(self._waiting)
         self._waiting = 0
         super().notify_all()

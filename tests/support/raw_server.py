@@ -1,4 +1,4 @@
-"""A server that answers with bytes of the test's choice, where the sandbox is too well-behaved."""
+"""A server that responds with any bytes, for responses that the sandbox can't send."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ SELF_SIGNED = Path(__file__).with_name("self_signed.pem")
 
 
 @contextlib.contextmanager
-def serving(answer: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
-    """Serve one connection after another with what `answer` does to it, and give the address.
+def serve_connections(handle: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """Serve connections one at a time by calling `handle`, and yield the URL.
 
-    The event that `answer` takes is set when the test is over.
+    The event passed to `handle` is set at the end of the test.
     """
-    over = threading.Event()
+    is_over = threading.Event()
 
     def serve() -> None:
-        while not over.is_set():
+        while not is_over.is_set():
             try:
                 connection, _ = listener.accept()
             except OSError:
                 return
             with connection, contextlib.suppress(OSError):
                 connection.settimeout(30)
-                answer(connection, over)
+                handle(connection, is_over)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, name="raw-server")
@@ -41,39 +41,39 @@ def serving(answer: Callable[[socket.socket, threading.Event], None]) -> Iterato
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            over.set()
+            is_over.set()
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 
 @contextlib.contextmanager
-def answering(status: str, body: bytes, **headers: str) -> Iterator[str]:
-    """Serve one answer for every request, each over a connection of its own, and give the address."""
+def serve_response(status: str, body: bytes, **headers: str) -> Iterator[str]:
+    """Serve the same response to every request, each over its own connection, and yield the URL."""
     named = {"Content_Length": str(len(body)), **headers, "Connection": "close"}
     head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in named.items())
-    whole = f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+    response = f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
 
-    def answer(connection: socket.socket, _over: threading.Event) -> None:
+    def handle(connection: socket.socket, _over: threading.Event) -> None:
         with connection.makefile("rb") as received:
             length = 0
             while (line := received.readline()).strip():
-                length = int(found[1]) if (found := re.match(rb"Content-Length: (\d+)", line)) else length
+                length = int(match[1]) if (match := re.match(rb"Content-Length: (\d+)", line)) else length
             received.read(length)
-            connection.sendall(whole)
+            connection.sendall(response)
 
-    with serving(answer) as url:
+    with serve_connections(handle) as url:
         yield url
 
 
 @contextlib.contextmanager
-def serving_tls(answer: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
-    """Serve like `serving`, over TLS with a certificate for 127.0.0.1 that only `SELF_SIGNED` itself trusts."""
+def serve_tls_connections(handle: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """Serve connections over TLS, with a certificate for 127.0.0.1 that only `SELF_SIGNED` trusts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(SELF_SIGNED)
 
-    def answer_in_tls(connection: socket.socket, over: threading.Event) -> None:
+    def handle_tls(connection: socket.socket, is_over: threading.Event) -> None:
         with context.wrap_socket(connection, server_side=True) as secured:
-            answer(secured, over)
+            handle(secured, is_over)
 
-    with serving(answer_in_tls) as url:
+    with serve_connections(handle_tls) as url:
         yield url.replace("http", "https")

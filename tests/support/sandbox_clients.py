@@ -1,4 +1,4 @@
-"""The tap's client, asking the sandbox over a real socket, with a clock that waits for nobody."""
+"""The tap's client, connected to a sandbox over a real socket, on a fake clock."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
     from tap_gong_activity.settings import Settings
 
 COMPANY = Company()
-"""Shared, so that it invents each day once."""
+"""Shared, so that each day is generated once."""
 
 TODAY = date(2025, 3, 12)
 WINDOW = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 5))
-"""A Monday and a Tuesday, on which nearly everybody worked."""
+"""A Monday and a Tuesday, on which nearly every user is active."""
 
-LARGEST_ANSWER = 1_000_000
-UNPACED = 1e300
-"""Requests a second that never have to wait for each other."""
+MAX_BYTES = 1_000_000
+UNTHROTTLED = 1e300
+"""Requests per second without any wait for a slot."""
 
 
 @dataclass
-class Asking:
-    """A client and the sandbox that it asks."""
+class SandboxClient:
+    """A client and its sandbox."""
 
     sandbox: Sandbox
-    client: GongClient
+    gong: GongClient
     settings: Settings
     clock: FakeClock
     tally: Tally
@@ -59,48 +59,48 @@ class Asking:
 
     @property
     def requests(self) -> list[RequestRecord]:
-        """The requests for activity that arrived."""
+        """The requests for activity that the sandbox received."""
         return [record for record in self.sandbox.requests if "token" not in record.path]
 
     @property
     def statuses(self) -> list[int | None]:
-        """What they were answered with."""
+        """The statuses of their responses."""
         return [record.status for record in self.requests]
 
-    def ask(self, *, window: Window = WINDOW, largest_answer: int = LARGEST_ANSWER) -> Page:
-        """Ask for a window's first page."""
+    def request_page(self, *, window: Window = WINDOW, max_bytes: int = MAX_BYTES) -> Page:
+        """Request a window's first page."""
         request = window_request(self.settings, window)
-        return self.client.request(
+        return self.gong.request(
             request.endpoint,
             request.parameters,
             lambda body: read_page(body, request.endpoint),
-            max_bytes=largest_answer,
+            max_bytes=max_bytes,
         )
 
-    def failure(self, **options: Any) -> str:  # noqa: ANN401 (those of `ask`)
-        """Ask, and give the sentence with which it fails."""
+    def failure(self, **options: Any) -> str:  # noqa: ANN401 - those of `request_page`
+        """Request a page, and return the error message."""
         try:
-            self.ask(**options)
+            self.request_page(**options)
         except GongError as error:
             return str(error)
-        message = "Gong was expected to refuse"
+        message = "the request should have failed"
         raise AssertionError(message)
 
     def pages(self, window: Window = WINDOW) -> Iterator[bytes | bytearray]:
-        """Read a window, page by page."""
+        """Yield the pages of a window."""
         return self.page_reader.read(window_request(self.settings, window))
 
     @cached_property
     def page_reader(self) -> PageReader:
-        """What all of it is read by."""
-        return PageReader(self.client, warn=self._warn, clock=self.clock)
+        """The reader of all pages."""
+        return PageReader(self.gong, warn=self._warn, clock=self.clock)
 
-    def _warn(self, kind: str, sentence: str) -> None:
-        self.warnings.setdefault(kind, sentence)
+    def _warn(self, kind: str, message: str) -> None:
+        self.warnings.setdefault(kind, message)
 
 
 def client_options(settings: Settings) -> ClientOptions:
-    """How these settings have a client talk to Gong."""
+    """Return a client's options with these settings."""
     return ClientOptions(
         api_url=settings.api_url,
         user_agent=settings.user_agent,
@@ -110,22 +110,22 @@ def client_options(settings: Settings) -> ClientOptions:
     )
 
 
-def retries_of(settings: Settings, *, clock: Clock, tally: Tally, log: Callable[[str], None]) -> Retries:
-    """The retries of these settings."""
+def make_retries(settings: Settings, *, clock: Clock, tally: Tally, log: Callable[[str], None]) -> Retries:
+    """Return retries with these settings."""
     return Retries(
         max_retries=settings.max_retries, max_wait=settings.max_retry_wait, clock=clock, tally=tally, log=log
     )
 
 
 @contextmanager
-def asking(
+def sandbox_client(
     *faults: str | Fault,
-    given: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
     credentials: Callable[[Sandbox, Settings, FakeClock, Retries], Credentials] | None = None,
     tick: float = 0.0,
-    **options: Any,  # noqa: ANN401 (those of Sandbox)
-) -> Iterator[Asking]:
-    """A client of a sandbox that goes wrong in these ways, with these settings."""
+    **options: Any,  # noqa: ANN401 - those of Sandbox
+) -> Iterator[SandboxClient]:
+    """Yield a client of a sandbox with these faults, settings and options."""
     clock = FakeClock(tick=tick)
     defaults: dict[str, Any] = {
         "company": COMPANY,
@@ -136,23 +136,23 @@ def asking(
         "faults": faults,
     }
     with Sandbox(**{**defaults, **options}) as sandbox:
-        settings = settings_with(**{"api_url": sandbox.url, "requests_per_second": UNPACED, **(given or {})})
+        all_settings = settings_with(**{"api_url": sandbox.url, "requests_per_second": UNTHROTTLED, **(settings or {})})
         tally, log, warnings = Tally(clock.hand.seconds), list[str](), dict[str, str]()
-        retries = retries_of(settings, clock=clock, tally=tally, log=log.append)
+        retries = make_retries(all_settings, clock=clock, tally=tally, log=log.append)
         client = GongClient(
-            client_options(settings),
+            client_options(all_settings),
             credentials=(
-                credentials(sandbox, settings, clock, retries)
+                credentials(sandbox, all_settings, clock, retries)
                 if credentials
                 else access_key_credentials(ACCESS_KEY, ACCESS_KEY_SECRET)
             ),
-            limiter=RateLimiter(settings.requests_per_second, clock),
+            limiter=RateLimiter(all_settings.requests_per_second, clock),
             clock=clock,
             tally=tally,
             retries=retries,
-            warn=lambda kind, sentence: warnings.update({kind: sentence}),
+            warn=lambda kind, message: warnings.update({kind: message}),
         )
         try:
-            yield Asking(sandbox, client, settings, clock, tally, log, warnings)
+            yield SandboxClient(sandbox, client, all_settings, clock, tally, log, warnings)
         finally:
             client.close()

@@ -1,4 +1,4 @@
-"""Rows out of responses: the right values for the right dates, or an error that says why not."""
+"""Rows of responses: the right values for the right dates, or an error that says why not."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Warnings:
     """Records warnings like the tap: each kind once."""
 
     def __init__(self) -> None:
-        self.sentences: dict[str, str] = {}
+        self.messages: dict[str, str] = {}
 
-    def __call__(self, kind: str, sentence: str) -> None:
-        self.sentences.setdefault(kind, sentence)
+    def __call__(self, kind: str, message: str) -> None:
+        self.messages.setdefault(kind, message)
 
 
 def read(
@@ -46,13 +46,13 @@ def read(
     warnings = Warnings()
     bodies = [page if isinstance(page, bytes) else json.dumps(page).encode() for page in pages]
     reader = RowReader(ZoneInfo(zone) if zone else None, warn=warnings, redact=redact)
-    return [row for rows in reader.rows(window, iter(bodies)) for row in rows], warnings.sentences
+    return [row for rows in reader.rows(window, iter(bodies)) for row in rows], warnings.messages
 
 
 def try_to_read(
     *pages: object, window: Window = documented_response.WINDOW, zone: str | None = None
 ) -> tuple[list[Row], dict[str, str], str]:
-    """Return the same, and the error if there was one."""
+    """Return the rows and warnings, and the error if there is one."""
     try:
         return *read(*pages, window=window, zone=zone), ""
     except UnexpectedResponseError as error:
@@ -66,7 +66,7 @@ def page_of(dates: Iterable[tuple[str | None, str | None]], user_id: str = "1") 
 
 
 def first_instant(day: date, zone: str) -> datetime:
-    """Return the instant at which a day begins in a zone, searched in steps of 15 minutes."""
+    """Return the instant at which a day starts in a zone, searched in steps of 15 minutes."""
     before = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) - timedelta(hours=15)
     quarters = (before + timedelta(minutes=15 * number) for number in range(4 * 30))
     instant = next(moment for moment in quarters if moment.astimezone(ZoneInfo(zone)).date() == day)
@@ -74,12 +74,12 @@ def first_instant(day: date, zone: str) -> datetime:
 
 
 def in_utc(instant: datetime) -> str:
-    """Return an instant as Gong's documentation allows it."""
+    """Return an instant in UTC, in a format of Gong's documentation."""
     return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
-def test_gongs_example_gives_its_row() -> None:
-    """Its toDate is malformed: the date is read, and the instant isn't."""
+def test_gongs_example() -> None:
+    """Gong's example has one row, whose malformed toDate has a date but no instant."""
     rows, warnings = read(documented_response.example())
     assert rows == [
         Row(
@@ -120,8 +120,8 @@ def test_gongs_example_gives_its_row() -> None:
         ("2020-11-20T21:30:07.233692Z", "2020-11-20T21:30:07.233692Z"),
     ],
 )
-def test_instants_in_each_form_of_gongs_page_become_utc(text: str, instant: str) -> None:
-    """Fractions and offsets vary; a late time of day is read in the company's zone."""
+def test_instants_are_converted_to_utc(text: str, instant: str) -> None:
+    """Instants in each format of Gong's documentation are converted to UTC."""
     zone = ZoneInfo("Asia/Kolkata")
     start = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(zone).date()
     rows, _ = read(
@@ -132,25 +132,25 @@ def test_instants_in_each_form_of_gongs_page_become_utc(text: str, instant: str)
     assert [(row.period_start_date, row.period_start_at) for row in rows] == [(str(start), instant)]
 
 
-def test_columns_and_schema_name_the_same_in_the_same_order() -> None:
-    """Their types are the same, too."""
+def test_columns_match_the_schema() -> None:
+    """The columns have the order and types of the schema."""
     properties = json.loads(SCHEMA.read_text())["properties"]
     assert tuple(properties) == COLUMNS
     for field in msgspec.structs.fields(Row):
         types = properties[field.name]["type"]
         kinds = {"string": str, "integer": int, "boolean": bool, "null": type(None)}
-        named = {kinds[name] for name in ([types] if isinstance(types, str) else types)}
-        assert named == set(getattr(field.type, "__args__", (field.type,))), field.name
+        schema_types = {kinds[name] for name in ([types] if isinstance(types, str) else types)}
+        assert schema_types == set(getattr(field.type, "__args__", (field.type,))), field.name
 
 
-def test_the_counters_are_gongs_in_snake_case_and_order() -> None:
-    """They are a row's last fifteen columns."""
+def test_counters_are_in_gongs_order() -> None:
+    """The last fifteen columns are Gong's counters in Gong's order."""
     assert COLUMNS[-15:] == tuple(documented_response.COUNTERS.values())
 
 
 @pytest.mark.parametrize("user_id", ["99999999999999999999", "007"])
-def test_a_user_id_is_a_string(user_id: str) -> None:
-    """Twenty digits don't fit into a 64-bit integer, and leading zeros count."""
+def test_user_id_is_a_string(user_id: str) -> None:
+    """A user ID is a string, because it can exceed 64-bit integers or have leading zeros."""
     page = documented_response.example()
     page["usersAggregateActivity"][0]["userId"] = user_id
     (row,), _ = read(page)
@@ -158,7 +158,7 @@ def test_a_user_id_is_a_string(user_id: str) -> None:
 
 
 def test_each_page_has_a_list_of_rows_in_order() -> None:
-    """They're ordered by user, as in the response."""
+    """Each page has a list of rows, in the order of its users."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     dates = [(f"{day}T00:00:00Z", f"{end}T00:00:00Z") for day, end in window.periods().items()]
     pages = [
@@ -176,16 +176,16 @@ def test_each_page_has_a_list_of_rows_in_order() -> None:
 
 
 @pytest.mark.parametrize("items", [None, []])
-def test_a_user_without_items_has_no_row(items: object) -> None:
-    """Not even an ID is required then."""
+def test_user_without_items_has_no_row(items: object) -> None:
+    """A user without items has no row, and needs no ID."""
     page = documented_response.example()
     expected, _ = read(page)
     page["usersAggregateActivity"][:0] = [{"userId": "1", "userAggregateActivity": items}, {}]
     assert read(page)[0] == expected
 
 
-def test_the_open_period_is_marked() -> None:
-    """Its row ends with the range."""
+def test_open_period_is_marked() -> None:
+    """The open period's row isn't complete, and ends with the range."""
     window = Window(Grain.WEEK, date(2025, 3, 10), date(2025, 3, 12), is_complete=False)
     (row,), _ = read(page_of([("2025-03-10T00:00:00Z", "2025-03-12T00:00:00Z")]), window=window)
     assert (row.aggregation_period, row.period_end_date, row.is_complete) == ("WEEK", "2025-03-12", False)
@@ -200,8 +200,8 @@ def test_the_open_period_is_marked() -> None:
     ids=["before", "two days"],
 )
 @pytest.mark.parametrize("zone", [None, "Asia/Kolkata"])
-def test_dates_that_were_not_requested_end_the_run(start: str, end: str, zone: str | None) -> None:
-    """The message names the setting to check."""
+def test_dates_outside_the_window_are_an_error(start: str, end: str, zone: str | None) -> None:
+    """Dates that weren't requested are an error that names the setting to check."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     with pytest.raises(UnexpectedResponseError, match=r"'2025-03-0.* match any DAY .*company_timezone"):
         read(page_of([(start, end)]), window=window, zone=zone)
@@ -209,15 +209,15 @@ def test_dates_that_were_not_requested_end_the_run(start: str, end: str, zone: s
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/Los_Angeles"])
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-def test_dates_at_the_limits_of_the_calendar_end_the_run_like_any_other(text: str, zone: str) -> None:
-    """They must not overflow when they're converted to another zone."""
+def test_dates_at_the_limits_of_the_calendar_are_an_error(text: str, zone: str) -> None:
+    """Dates at the limits of the calendar are an error without an overflow."""
     for dates in ((text, "2019-01-21T00:00:00-08:00"), ("2019-01-20T00:00:00-08:00", text)):
         with pytest.raises(UnexpectedResponseError, match="match any DAY"):
             read(page_of([dates]), zone=zone)
 
 
-def test_the_first_day_of_the_calendar_keeps_its_date() -> None:
-    """Its midnight may have no date in UTC, so the instant is null."""
+def test_first_day_of_the_calendar_keeps_its_date() -> None:
+    """The first day of the calendar keeps its date, and its instant is null."""
     window = Window(Grain.DAY, date(1, 1, 1), date(1, 1, 2))
     (row,), warnings = read(page_of([("0001-01-01T00:00:00+05:30", "0001-01-02T00:00:00+05:30")]), window=window)
     assert (row.period_start_date, row.period_start_at) == ("0001-01-01", None)
@@ -226,8 +226,8 @@ def test_the_first_day_of_the_calendar_keeps_its_date() -> None:
 
 @pytest.mark.parametrize("name", ["fromDate", "toDate"])
 @pytest.mark.parametrize("text", [None, ""])
-def test_a_missing_date_is_named(name: str, text: str | None) -> None:
-    """No row goes out without its key."""
+def test_missing_date_is_named(name: str, text: str | None) -> None:
+    """A missing date is an error that names its field, because the row would have no key."""
     page = documented_response.example()
     page["usersAggregateActivity"][0]["userAggregateActivity"][0][name] = text
     with pytest.raises(UnexpectedResponseError, match=f"without {name}"):
@@ -236,18 +236,18 @@ def test_a_missing_date_is_named(name: str, text: str | None) -> None:
 
 @pytest.mark.parametrize("name", ["fromDate", "toDate"])
 @pytest.mark.parametrize("text", ["2019-02-30T00:00:00Z", "20190120", "2019-1-20", "\n" * 10])
-def test_an_invalid_date_is_named(name: str, text: str) -> None:
-    """Only the first ten characters are read."""
+def test_invalid_date_is_named(name: str, text: str) -> None:
+    """A date whose first ten characters are invalid is an error that names its field."""
     page = documented_response.example()
     page["usersAggregateActivity"][0]["userAggregateActivity"][0][name] = text
-    with pytest.raises(UnexpectedResponseError, match=f"{name} isn't a date") as caught:
+    with pytest.raises(UnexpectedResponseError, match=f"{name} isn't a date") as error:
         read(page)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("user_id", [None, ""])
-def test_a_user_without_an_id_ends_the_run(user_id: str | None) -> None:
-    """Its rows would have no key."""
+def test_user_without_an_id_is_an_error(user_id: str | None) -> None:
+    """A user with rows but without an ID is an error, because they would have no key."""
     page = documented_response.example()
     page["usersAggregateActivity"][0]["userId"] = user_id
     with pytest.raises(UnexpectedResponseError, match="userId"):
@@ -255,7 +255,7 @@ def test_a_user_without_an_id_ends_the_run(user_id: str | None) -> None:
 
 
 def test_unknown_fields_cause_one_warning_and_are_left_out() -> None:
-    """The warning repeats no email address in a name."""
+    """Unknown fields are left out, with one warning that contains no email address."""
     page = documented_response.example()
     user = page["usersAggregateActivity"][0]
     expected, _ = read(page)
@@ -274,13 +274,13 @@ def test_unknown_fields_cause_one_warning_and_are_left_out() -> None:
     ("days", "numbers"),
     [([], "only 0 of 3"), (["03"], "only 1 of 3"), (["03", "05"], "only 2 of 3"), (["03", "04", "04"], "only 2 of 3")],
 )
-def test_a_user_with_missing_periods_causes_a_warning(days: list[str], numbers: str) -> None:
-    """It has the numbers; every row is yielded."""
+def test_user_with_missing_periods_causes_a_warning(days: list[str], numbers: str) -> None:
+    """A user with missing periods causes one warning with the numbers, and every row is yielded."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
-    whole = [(f"{day}T00:00:00Z", f"{end}T00:00:00Z") for day, end in window.periods().items()]
+    complete = [(f"{day}T00:00:00Z", f"{end}T00:00:00Z") for day, end in window.periods().items()]
     pages = [
-        page_of(whole, "1"),
-        page_of([period for day in days for period in whole if f"-{day}T" in period[0]], "2"),
+        page_of(complete, "1"),
+        page_of([period for day in days for period in complete if f"-{day}T" in period[0]], "2"),
     ]
     rows, warnings = read(*pages, window=window)
     assert [row.period_start_date[-2:] for row in rows] == ["03", "04", "05", *days]
@@ -305,8 +305,8 @@ def test_a_user_with_missing_periods_causes_a_warning(days: list[str], numbers: 
 @example(zone="Asia/Beirut", start=date(2025, 3, 29), grain=Grain.MONTH, is_known=True)
 @example(zone="Pacific/Kiritimati", start=date(2024, 12, 31), grain=Grain.DAY, is_known=False)
 @example(zone="Etc/GMT+12", start=date(2024, 12, 31), grain=Grain.DAY, is_known=False)
-def test_dates_in_the_companys_own_offset_never_shift(zone: str, start: date, grain: Grain, *, is_known: bool) -> None:
-    """That holds in every zone, with or without the setting, and if midnight is skipped or repeated."""
+def test_dates_in_the_companys_offset_never_shift(zone: str, start: date, grain: Grain, *, is_known: bool) -> None:
+    """Dates in the company's own offset never shift, in any zone and around changes of the clock."""
     start = grain.period_start(start)
     (window,) = cut_into_windows(
         grain,
@@ -342,7 +342,7 @@ def test_dates_in_the_companys_own_offset_never_shift(zone: str, start: date, gr
 @example(zone="Etc/GMT+12", day=date(2025, 3, 4), is_known=False)
 @example(zone="Pacific/Honolulu", day=date(2025, 3, 4), is_known=False)
 def test_dates_in_utc_never_shift(zone: str, day: date, *, is_known: bool) -> None:
-    """They're converted if the zone is set; if not, they're right, or the run ends and says to set it."""
+    """Dates in UTC are right, or without company_timezone an error that names the setting."""
     window = Window(Grain.DAY, day - ONE_DAY, day + 2 * ONE_DAY)
     dates = [tuple(in_utc(first_instant(edge, zone)) for edge in period) for period in window.periods().items()]
     page = page_of([(start, end) for start, end in dates])
@@ -358,7 +358,7 @@ def test_dates_in_utc_never_shift(zone: str, day: date, *, is_known: bool) -> No
 
 
 def test_dates_of_kolkata_in_utc_need_its_zone() -> None:
-    """Its midnight is 18:30 UTC of the day before, which was also requested."""
+    """Dates in UTC need company_timezone if a day starts on the previous day in UTC."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 5))
     page = page_of([("2025-03-02T18:30:00Z", "2025-03-03T18:30:00Z"), ("2025-03-03T18:30:00Z", "2025-03-04T18:30:00Z")])
     rows, warnings = read(page, window=window, zone="Asia/Kolkata")
@@ -379,24 +379,24 @@ def test_dates_of_kolkata_in_utc_need_its_zone() -> None:
     ],
 )
 @pytest.mark.parametrize("zone", [None, "Asia/Kolkata"])
-def test_a_date_that_only_one_instant_puts_in_doubt_is_not_guessed(start: str, end: str, zone: str | None) -> None:
-    """The malformed one may be in UTC, too, and both dates are in the window."""
+def test_ambiguous_date_is_an_error(start: str, end: str, zone: str | None) -> None:
+    """A date is an error if one of the two instants may be in UTC and company_timezone is needed."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     with pytest.raises(UnexpectedResponseError, match="set company_timezone"):
         read(page_of([(start, end)]), window=window, zone=zone)
 
 
 @pytest.mark.parametrize("end", [None, "2025-03-05T00:00:00Z", "tomorrow"])
-def test_an_end_is_checked_even_if_the_start_is_known(end: str | None) -> None:
-    """Another user's item can have the same start."""
+def test_end_of_a_known_start_is_checked(end: str | None) -> None:
+    """The end is checked, even if an item with the same start was checked before."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
-    whole = ("2025-03-03T00:00:00Z", "2025-03-04T00:00:00Z")
+    complete = ("2025-03-03T00:00:00Z", "2025-03-04T00:00:00Z")
     with pytest.raises(UnexpectedResponseError):
-        read(page_of([whole, ("2025-03-03T00:00:00Z", end)]), window=window)
+        read(page_of([complete, ("2025-03-03T00:00:00Z", end)]), window=window)
 
 
-def test_another_offset_than_the_zones_causes_one_warning() -> None:
-    """It has the zone and Gong's text; the dates are Gong's."""
+def test_unexpected_offset_causes_one_warning() -> None:
+    """An offset that differs from company_timezone causes one warning, and dates stay Gong's."""
     window = Window(Grain.DAY, date(2025, 3, 3), date(2025, 3, 6))
     dates = [(f"{day}T00:00:00-08:00", f"{end}T00:00:00-08:00") for day, end in window.periods().items()]
     rows, warnings = read(page_of(dates), page_of(dates), window=window, zone="America/New_York")
@@ -414,9 +414,9 @@ OTHERS = ["", "1", 1.5, True, [], {}, [1]]
 
 
 @st.composite
-def members(draw: st.DrawFn, name: str, values: list[Any], chance: int = 6) -> list[tuple[str, Any]]:
+def members(draw: st.DrawFn, name: str, values: list[Any], odds: int = 6) -> list[tuple[str, Any]]:
     """Draw a field as a list of members: valid, missing, or something else."""
-    if draw(st.integers(0, chance)):
+    if draw(st.integers(0, odds)):
         return [(name, values[0])]
     return [(name, value) for value in draw(st.lists(st.sampled_from([*values, *OTHERS]), max_size=1))]
 
@@ -424,13 +424,13 @@ def members(draw: st.DrawFn, name: str, values: list[Any], chance: int = 6) -> l
 @st.composite
 def items(draw: st.DrawFn) -> list[tuple[str, Any]]:
     """Draw one period of a user."""
-    found = []
+    fields = []
     for name in documented_response.COUNTERS:
-        found += draw(members(name, [draw(st.sampled_from(INTEGERS)), *INTEGERS], 60))
-    found += draw(members("fromDate", ["2019-01-20T00:00:00-08:00", None, "2019-01-19T00:00:00-08:00"], 25))
-    found += draw(members("toDate", ["2019-01-21T00:00:00-08:00", None, "2019-01-21T000:00:00-08:00"], 25))
-    found += draw(st.sampled_from([[], [], [], [], [], [("callsTranslated", 3)]]))
-    return draw(st.permutations(found))
+        fields += draw(members(name, [draw(st.sampled_from(INTEGERS)), *INTEGERS], 60))
+    fields += draw(members("fromDate", ["2019-01-20T00:00:00-08:00", None, "2019-01-19T00:00:00-08:00"], 25))
+    fields += draw(members("toDate", ["2019-01-21T00:00:00-08:00", None, "2019-01-21T000:00:00-08:00"], 25))
+    fields += draw(st.sampled_from([[], [], [], [], [], [("callsTranslated", 3)]]))
+    return draw(st.permutations(fields))
 
 
 @st.composite
@@ -458,38 +458,38 @@ def text_of(value: object) -> str:
     return json.dumps(value)
 
 
-def wrong_fields(user: dict[str, Any]) -> set[str]:
+def invalid_fields(user: dict[str, Any]) -> set[str]:
     """Return the fields that an error may name."""
-    wrong = {name for name in ("userId", "userEmailAddress") if not isinstance(user.get(name), str | None)}
+    invalid = {name for name in ("userId", "userEmailAddress") if not isinstance(user.get(name), str | None)}
     periods = user.get("userAggregateActivity")
     if not isinstance(periods, list | None):
-        return wrong | {"userAggregateActivity"}
+        return invalid | {"userAggregateActivity"}
     for period in periods or []:
         if not isinstance(period, Members):
-            wrong.add("userAggregateActivity")
+            invalid.add("userAggregateActivity")
             continue
         item = dict(period)
-        wrong |= {name for name in documented_response.COUNTERS if type(item.get(name)) not in {int, type(None)}}
-        wrong |= {name for name in ("fromDate", "toDate") if not str(item.get(name) or "").startswith("2019-01-2")}
-        wrong |= set() if user.get("userId") else {"userId"}
-    return wrong
+        invalid |= {name for name in documented_response.COUNTERS if type(item.get(name)) not in {int, type(None)}}
+        invalid |= {name for name in ("fromDate", "toDate") if not str(item.get(name) or "").startswith("2019-01-2")}
+        invalid |= set() if user.get("userId") else {"userId"}
+    return invalid
 
 
 @SOME
 @given(listed=st.lists(users(), max_size=3))
 def test_any_response_has_its_rows_or_an_error_that_names_the_field(listed: list[list[tuple[str, Any]]]) -> None:
-    """No value is lost or invented, be it null, missing, huge, negative, unknown or of another type."""
+    """Any response has its rows or is an error that names the field, and no value is lost or invented."""
     body = text_of(Members([("usersAggregateActivity", [Members(user) for user in listed])])).encode()
-    found = [dict(user) for user in listed]
-    wrong = {name for user in found for name in wrong_fields(user)}
+    objects = [dict(user) for user in listed]
+    invalid = {name for user in objects for name in invalid_fields(user)}
     rows, warnings, error = try_to_read(body)
     if error:
-        assert any(name in error for name in wrong) or (wrong and "2019-01-19" in error), error
+        assert any(name in error for name in invalid) or (invalid and "2019-01-19" in error), error
         return
-    assert not wrong
+    assert not invalid
     expected = [
         (user["userId"], user.get("userEmailAddress"), *(dict(item).get(name) for name in documented_response.COUNTERS))
-        for user in found
+        for user in objects
         for item in user.get("userAggregateActivity") or []
     ]
     assert [(row.user_id, row.user_email_address, *msgspec.structs.astuple(row)[8:]) for row in rows] == expected
@@ -497,7 +497,7 @@ def test_any_response_has_its_rows_or_an_error_that_names_the_field(listed: list
     assert all(type(value) is not bool for row in rows for value in msgspec.structs.astuple(row)[8:])
     unknown = {
         name
-        for user in found
+        for user in objects
         for members_of in (user, *(dict(item) for item in user.get("userAggregateActivity") or []))
         for name in {"manager", "callsTranslated"} & members_of.keys()
     }

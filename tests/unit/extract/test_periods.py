@@ -1,4 +1,4 @@
-"""Calendar periods, compared with calendars that the tap doesn't use."""
+"""Calendar periods, compared with a reference calendar."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tap_gong_activity.extract.periods import Grain
 DAYS = st.dates(date(1, 1, 1), date(9998, 12, 31))
 
 
-def test_the_grains_are_those_that_gong_documents() -> None:
-    """They're in upper case, like aggregationPeriod."""
+def test_grains_match_gongs_documentation() -> None:
+    """The grains have the values that Gong documents for aggregationPeriod."""
     assert [grain.value for grain in Grain] == ["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"]
 
 
@@ -30,16 +30,16 @@ def test_the_grains_are_those_that_gong_documents() -> None:
         (Grain.YEAR, "2024-01-01", "2025-01-01"),
     ],
 )
-def test_a_leap_day_is_in_each_of_its_periods(grain: Grain, start: str, following: str) -> None:
-    """The dates are written out, so that no formula is needed."""
+def test_leap_day_is_in_its_periods(grain: Grain, start: str, following: str) -> None:
+    """A leap day is in its day, week, month, quarter and year."""
     assert str(grain.period_start(date(2024, 2, 29))) == start
     assert str(grain.next_start(date.fromisoformat(start))) == following
 
 
 @SOME
 @given(grain=st.sampled_from(Grain), day=DAYS)
-def test_a_period_starts_on_its_first_day(grain: Grain, day: date) -> None:
-    """The day before belongs to another period, and every day from then on to the same one."""
+def test_period_starts_on_its_first_day(grain: Grain, day: date) -> None:
+    """A period starts on its first day, and the day before is in another period."""
     start = grain.period_start(day)
     assert start <= day
     assert period_of(grain, start) == period_of(grain, day)
@@ -48,14 +48,14 @@ def test_a_period_starts_on_its_first_day(grain: Grain, day: date) -> None:
 
 @SOME
 @given(grain=st.sampled_from(Grain), day=DAYS)
-def test_the_next_period_starts_on_the_day_after_the_last(grain: Grain, day: date) -> None:
-    """Nothing lies between two periods, and nothing in both."""
+def test_next_period_follows_without_a_gap(grain: Grain, day: date) -> None:
+    """The next period starts on the day after the last day of a period."""
     following = grain.next_start(grain.period_start(day))
     assert following > day
     assert period_of(grain, following) != period_of(grain, day)
     assert period_of(grain, following - ONE_DAY) == period_of(grain, day)
 
 
-def test_the_first_day_of_the_calendar_starts_each_period() -> None:
-    """It's a Monday, too."""
+def test_first_day_of_the_calendar_starts_each_period() -> None:
+    """The first day of the calendar starts a period of every grain."""
     assert {grain.period_start(date.min) for grain in Grain} == {date.min}

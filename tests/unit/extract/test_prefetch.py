@@ -1,4 +1,4 @@
-"""Read-ahead: the same as one window after another, but faster."""
+"""Read-ahead: the same pages as without it, but faster."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
-"""Seconds to wait for something before the test fails."""
+TIMEOUT = 30.0
+"""Seconds after which a test fails instead of waiting."""
 
 
 class BrokenError(Exception):
@@ -39,62 +39,62 @@ def windows_of(number: int) -> list[Window]:
     return [Window(Grain.DAY, start, end) for start, end in pairwise(days)]
 
 
-def in_time(work: Callable[[], T]) -> T:
-    """Return what `work` returns, or fail if it hangs."""
+def with_timeout(function: Callable[[], T]) -> T:
+    """Return the result of `function`, or fail if it hangs."""
     results: list[T] = []
     errors: list[BaseException] = []
 
-    def do() -> None:
+    def call() -> None:
         try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 (raised below)
+            results.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised below
             errors.append(error)
 
-    thread = threading.Thread(target=do, daemon=True)
+    thread = threading.Thread(target=call, daemon=True)
     thread.start()
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT)
     assert not thread.is_alive(), "it hangs"
     if errors:
         raise errors[0]
     return results[0]
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Return once a condition holds."""
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait wait_until a condition holds."""
     pause = threading.Event()
-    for _ in range(int(PATIENCE * 1_000)):
+    for _ in range(int(TIMEOUT * 1_000)):
         if condition():
             return
         pause.wait(0.001)
-    message = "it never came true"
+    message = "the condition never held"
     raise AssertionError(message)
 
 
-def readers() -> list[threading.Thread]:
-    """Return the threads that read ahead."""
+def reader_threads() -> list[threading.Thread]:
+    """Return the read-ahead threads."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead-")]
 
 
 @pytest.fixture(autouse=True)
-def _all_threads_end() -> Iterator[None]:
+def _no_thread_is_left() -> Iterator[None]:
     yield
-    for thread in readers():
-        thread.join(PATIENCE)
-    assert readers() == []
+    for thread in reader_threads():
+        thread.join(TIMEOUT)
+    assert reader_threads() == []
 
 
-class Script:
-    """Fetches windows as a test says, and stops if cancelled, like the client.
+class FakeFetch:
+    """Fetches windows with a given number of pages, and stops if cancelled, like the client.
 
     Attributes:
-        requests: How many pages of each window have been requested.
-        begun: The windows in the order in which they were begun.
+        requests: The number of requested pages of each window.
+        started: The indexes of the windows, in the order in which they were started.
     """
 
     def __init__(self, pages: list[int], broken: dict[int, int] | None = None, size: int = 10) -> None:
         self.windows = windows_of(len(pages))
         self.requests: Counter[int] = Counter()
-        self.begun: list[int] = []
+        self.started: list[int] = []
         self.before_request: Callable[[int, int, Callable[[], bool]], None] = lambda *_: None
         self._pages = pages
         self._broken = broken or {}
@@ -107,7 +107,7 @@ class Script:
             return not cancellation.is_cancelled
 
         index = self.windows.index(window)
-        self.begun.append(index)
+        self.started.append(index)
         for page in range(self._pages[index]):
             self.before_request(index, page, should_continue)
             if not should_continue():
@@ -127,12 +127,12 @@ class Script:
 
 
 def take_all(
-    ahead: Iterable[tuple[Window, Iterator[bytes | bytearray]]], given: list[tuple[Window, list[bytes]]]
+    ahead: Iterable[tuple[Window, Iterator[bytes | bytearray]]], recorded: list[tuple[Window, list[bytes]]]
 ) -> None:
-    """Take every page, and record it."""
+    """Record every page."""
     for window, pages in ahead:
         taken: list[bytes] = []
-        given.append((window, taken))
+        recorded.append((window, taken))
         taken.extend(bytes(page) for page in pages)
 
 
@@ -141,40 +141,40 @@ def take_all(
     pages=st.lists(st.integers(0, 5), max_size=12),
     broken=st.dictionaries(st.integers(0, 11), st.integers(0, 4), max_size=2),
     parallel=st.integers(1, 6),
-    room=st.sampled_from([(0, 0), (0, 25), (25, 60), (10**6, 10**6)]),
+    limits=st.sampled_from([(0, 0), (0, 25), (25, 60), (10**6, 10**6)]),
     stop_after=st.none() | st.integers(0, 12),
     seed=st.integers(0, 10**6),
 )
-def test_any_schedule_yields_the_same_as_one_window_after_another(
+def test_every_schedule_yields_the_same_pages(
     pages: list[int],
     broken: dict[int, int],
     parallel: int,
-    room: tuple[int, int],
+    limits: tuple[int, int],
     stop_after: int | None,
     seed: int,
 ) -> None:
-    """Pages are in order, a failure comes after everything before it, and nothing hangs for want of room."""
+    """Under any schedule and limits, pages are in order, and a failure follows every page before it."""
     broken = {index: page for index, page in broken.items() if index < len(pages) and page < pages[index]}
-    script = Script(pages, broken)
-    chance = random.Random(seed)  # noqa: S311 (a schedule, no secret)
+    fetch = FakeFetch(pages, broken)
+    rng = random.Random(seed)  # noqa: S311 - a schedule, no secret
     pauses = threading.Event()
 
     def pause(*_: object) -> None:
-        pauses.wait(0.0001 * chance.randrange(3))
+        pauses.wait(0.0001 * rng.randrange(3))
 
-    script.before_request = pause
+    fetch.before_request = pause
     yielded: list[bytes] = []
     windows_yielded: list[Window] = []
 
     def run() -> str:
         iterator = iter(
             ReadAhead(
-                script.windows,
-                script,
+                fetch.windows,
+                fetch,
                 run=Cancellation(),
                 parallel=parallel,
-                max_uncompressed=room[0],
-                max_waiting=room[1],
+                max_uncompressed=limits[0],
+                max_waiting=limits[1],
             )
         )
         try:
@@ -190,142 +190,142 @@ def test_any_schedule_yields_the_same_as_one_window_after_another(
             iterator.close()  # type: ignore[attr-defined]  # a generator
         return "done"
 
-    outcome = in_time(run)
-    for thread in readers():
-        thread.join(PATIENCE)
+    outcome = with_timeout(run)
+    for thread in reader_threads():
+        thread.join(TIMEOUT)
     first_broken = min(broken, default=len(pages))
-    everything = [page for index in range(min(first_broken + 1, len(pages))) for page in script.expected(index)]
+    everything = [page for index in range(min(first_broken + 1, len(pages))) for page in fetch.expected(index)]
     if outcome == "stopped":
         assert stop_after is not None
         assert yielded == everything[: stop_after + 1]
     else:
         assert yielded == everything
         assert outcome == (f"broken {first_broken}" if broken else "done")
-    assert windows_yielded == script.windows[: len(windows_yielded)]
-    assert readers() == []
+    assert windows_yielded == fetch.windows[: len(windows_yielded)]
+    assert reader_threads() == []
 
 
-def test_windows_are_read_at_once() -> None:
-    """As many threads as allowed meet at a barrier, which fewer would never pass."""
-    script = Script([1] * 8)
-    together = threading.Barrier(4, timeout=PATIENCE)
+def test_windows_are_read_in_parallel() -> None:
+    """As many windows are read in parallel as allowed."""
+    fetch = FakeFetch([1] * 8)
+    barrier = threading.Barrier(4, timeout=TIMEOUT)
 
     def meet(*_: object) -> None:
-        together.wait()
+        barrier.wait()
 
-    script.before_request = meet
+    fetch.before_request = meet
     yielded: list[tuple[Window, list[bytes]]] = []
-    in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=4), yielded))
-    assert [window for window, _ in yielded] == script.windows
+    with_timeout(lambda: take_all(ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=4), yielded))
+    assert [window for window, _ in yielded] == fetch.windows
 
 
 @pytest.mark.parametrize("parallel", [1, 5])
-def test_windows_are_begun_in_order_and_only_so_far_ahead(parallel: int) -> None:
-    """What has been fetched is lost if the window being written fails."""
-    script = Script([1] * 40)
+def test_windows_start_in_order_and_within_a_distance(parallel: int) -> None:
+    """Windows start in order, and at most MAX_AHEAD windows per thread ahead of the writer."""
+    fetch = FakeFetch([1] * 40)
     taken: list[Window] = []
-    iterator = iter(ReadAhead(script.windows, script, run=Cancellation(), parallel=parallel))
+    iterator = iter(ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=parallel))
     pause = threading.Event()
 
     def run() -> None:
         for window, pages in iterator:
-            until(lambda: len(script.begun) >= min(len(taken) + MAX_AHEAD * parallel, 40))
+            wait_until(lambda: len(fetch.started) >= min(len(taken) + MAX_AHEAD * parallel, 40))
             list(pages)
             for _ in range(3):
                 pause.wait(0.001)
-                assert len(script.begun) <= len(taken) + MAX_AHEAD * parallel
+                assert len(fetch.started) <= len(taken) + MAX_AHEAD * parallel
             taken.append(window)
 
-    in_time(run)
-    assert script.begun == sorted(script.begun)
-    assert len(script.begun) == 40
+    with_timeout(run)
+    assert fetch.started == sorted(fetch.started)
+    assert len(fetch.started) == 40
 
 
-def test_a_failure_waits_for_its_turn_and_stops_later_windows() -> None:
-    """Windows before it are read to the end, and those after it send no further request."""
-    script = Script([3, 2, 4, 2, 2], broken={1: 1})
-    behind_has_begun, is_stopped = threading.Event(), threading.Event()
+def test_failure_follows_earlier_windows_and_stops_later_ones() -> None:
+    """A failure is raised after the windows before it, and windows after it send no further request."""
+    fetch = FakeFetch([3, 2, 4, 2, 2], broken={1: 1})
+    later_has_started, is_stopped = threading.Event(), threading.Event()
     continued_before: list[bool] = []
 
     def before_request(index: int, page: int, should_continue: Callable[[], bool]) -> None:
         if (index, page) == (0, 1):
-            # The failure of the next window is known before this one goes on.
-            assert is_stopped.wait(PATIENCE)
+            # The next window fails before this one continues.
+            assert is_stopped.wait(TIMEOUT)
             continued_before.append(should_continue())
         if (index, page) == (1, 1):
-            assert behind_has_begun.wait(PATIENCE)
+            assert later_has_started.wait(TIMEOUT)
         if (index, page) == (2, 1):
-            behind_has_begun.set()
-            until(lambda: not should_continue())
+            later_has_started.set()
+            wait_until(lambda: not should_continue())
             is_stopped.set()
 
-    script.before_request = before_request
+    fetch.before_request = before_request
     yielded: list[tuple[Window, list[bytes]]] = []
     with pytest.raises(BrokenError):
-        in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=3), yielded))
-    assert yielded == [(script.windows[0], script.expected(0)), (script.windows[1], script.expected(1))]
+        with_timeout(lambda: take_all(ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=3), yielded))
+    assert yielded == [(fetch.windows[0], fetch.expected(0)), (fetch.windows[1], fetch.expected(1))]
     assert continued_before == [True]
-    assert script.requests == {0: 3, 1: 2, 2: 1}
+    assert fetch.requests == {0: 3, 1: 2, 2: 1}
 
 
-def test_the_first_of_two_failures_is_raised() -> None:
-    """The order is that of the windows, not of time."""
-    script = Script([1, 1, 1], broken={0: 0, 2: 0})
+def test_first_of_two_failures_is_raised() -> None:
+    """Of two failures, that of the earlier window is raised, whichever happens first."""
+    fetch = FakeFetch([1, 1, 1], broken={0: 0, 2: 0})
     later_has_failed = threading.Event()
 
     def before_request(index: int, _page: int, should_continue: Callable[[], bool]) -> None:
         if index == 0:
-            assert later_has_failed.wait(PATIENCE)
+            assert later_has_failed.wait(TIMEOUT)
         elif index == 1:
             later_has_failed.set()
             assert should_continue()
 
-    script.before_request = before_request
+    fetch.before_request = before_request
     with pytest.raises(BrokenError, match="0"):
-        in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=3), []))
+        with_timeout(lambda: take_all(ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=3), []))
 
 
 def test_closing_early_stops_every_further_request() -> None:
-    """The target may have closed the pipe."""
-    script = Script([5] * 6)
+    """Closing the iterator early stops every further request."""
+    fetch = FakeFetch([5] * 6)
     closed = threading.Event()
     waiting = threading.Semaphore(0)
 
     def before_request(_index: int, page: int, _should_continue: Callable[[], bool]) -> None:
         if page == 1:
             waiting.release()
-            assert closed.wait(PATIENCE)
+            assert closed.wait(TIMEOUT)
 
-    script.before_request = before_request
-    iterator = iter(ReadAhead(script.windows, script, run=Cancellation(), parallel=3))
+    fetch.before_request = before_request
+    iterator = iter(ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=3))
 
     def run() -> None:
         _, pages = next(iterator)
-        assert next(pages) == script.page(0, 0)
+        assert next(pages) == fetch.page(0, 0)
         for _ in range(3):
-            assert waiting.acquire(timeout=PATIENCE)
+            assert waiting.acquire(timeout=TIMEOUT)
         iterator.close()  # type: ignore[attr-defined]  # a generator
         closed.set()
 
-    in_time(run)
-    for thread in readers():
-        thread.join(PATIENCE)
-    assert script.requests == {0: 1, 1: 1, 2: 1}
+    with_timeout(run)
+    for thread in reader_threads():
+        thread.join(TIMEOUT)
+    assert fetch.requests == {0: 1, 1: 1, 2: 1}
 
 
-def test_an_error_of_the_consumer_stops_every_further_request() -> None:
-    """Invalid rows end the run while other windows are being fetched."""
-    script = Script([2] * 6)
+def test_error_of_the_consumer_stops_every_further_request() -> None:
+    """An error of the consumer stops every further request."""
+    fetch = FakeFetch([2] * 6)
     raised = threading.Event()
 
     def before_request(_index: int, page: int, _should_continue: Callable[[], bool]) -> None:
         if page:
-            raised.wait(PATIENCE)
+            raised.wait(TIMEOUT)
 
-    script.before_request = before_request
+    fetch.before_request = before_request
 
     def consume() -> None:
-        for _, pages in ReadAhead(script.windows, script, run=Cancellation(), parallel=2):
+        for _, pages in ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=2):
             for _ in pages:
                 raise BrokenError
 
@@ -336,78 +336,78 @@ def test_an_error_of_the_consumer_stops_every_further_request() -> None:
             raised.set()
 
     with pytest.raises(BrokenError):
-        in_time(run)
-    for thread in readers():
-        thread.join(PATIENCE)
-    assert all(requests == 1 for requests in script.requests.values())
+        with_timeout(run)
+    for thread in reader_threads():
+        thread.join(TIMEOUT)
+    assert all(requests == 1 for requests in fetch.requests.values())
 
 
 def test_nothing_to_read_starts_no_thread() -> None:
-    """It ends at once."""
-    assert list(ReadAhead([], Script([]), run=Cancellation(), parallel=4)) == []
-    assert readers() == []
+    """Without windows, no thread is started."""
+    assert list(ReadAhead([], FakeFetch([]), run=Cancellation(), parallel=4)) == []
+    assert reader_threads() == []
 
 
-def test_fetching_waits_for_room_but_never_for_the_window_being_written() -> None:
-    """With a target slower than Gong, the waiting pages stay within their bound, and every page is yielded."""
-    script = Script([20] * 4, size=1_000)
+def test_waiting_pages_are_limited() -> None:
+    """If the target is slow, waiting pages stay within their limit, and every page is yielded."""
+    fetch = FakeFetch([20] * 4, size=1_000)
     yielded: list[tuple[Window, list[bytes]]] = []
-    parallel, room = 3, 5_000
+    parallel, limits = 3, 5_000
 
     def run() -> None:
         ahead = ReadAhead(
-            script.windows, script, run=Cancellation(), parallel=parallel, max_uncompressed=10**6, max_waiting=room
+            fetch.windows, fetch, run=Cancellation(), parallel=parallel, max_uncompressed=10**6, max_waiting=limits
         )
         for window, pages in ahead:
             taken: list[bytes] = []
             yielded.append((window, taken))
             while True:
-                before = sum(script.requests.values())
+                before = sum(fetch.requests.values())
                 threading.Event().wait(0.005)
                 all_taken = sum(len(pages) for _, pages in yielded)
-                # One page more for each thread, which waits for room once it has it.
-                assert before - all_taken <= room // 1_000 + 2 * parallel
+                # Each thread waits with one more page.
+                assert before - all_taken <= limits // 1_000 + 2 * parallel
                 if (page := next(pages, None)) is None:
                     break
                 taken.append(bytes(page))
 
-    in_time(run)
-    assert [pages for _, pages in yielded] == [script.expected(index) for index in range(4)]
+    with_timeout(run)
+    assert [pages for _, pages in yielded] == [fetch.expected(index) for index in range(4)]
 
 
-def test_pages_are_compressed_once_there_are_many_of_them() -> None:
-    """A hundred of them fit where ten would without; each is yielded unchanged."""
-    script = Script([100] * 2, size=100_000)
+def test_many_waiting_pages_are_compressed() -> None:
+    """Many waiting pages are compressed, and yielded unchanged."""
+    fetch = FakeFetch([100] * 2, size=100_000)
     yielded: list[tuple[Window, list[bytes]]] = []
 
     def run() -> None:
         iterator = iter(
             ReadAhead(
-                script.windows, script, run=Cancellation(), parallel=2, max_uncompressed=300_000, max_waiting=1_000_000
+                fetch.windows, fetch, run=Cancellation(), parallel=2, max_uncompressed=300_000, max_waiting=1_000_000
             )
         )
         window, pages = next(iterator)
-        until(lambda: script.requests == {0: 100, 1: 100})
+        wait_until(lambda: fetch.requests == {0: 100, 1: 100})
         yielded.append((window, [bytes(page) for page in pages]))
         take_all(iterator, yielded)
 
-    in_time(run)
-    assert [pages for _, pages in yielded] == [script.expected(index) for index in range(2)]
+    with_timeout(run)
+    assert [pages for _, pages in yielded] == [fetch.expected(index) for index in range(2)]
 
 
-def test_the_threads_do_not_keep_the_process_alive() -> None:
-    """A request under way must not hold up the end of the run."""
-    script = Script([1])
+def test_threads_are_daemons() -> None:
+    """The threads are daemons, so that a request in flight doesn't delay the exit."""
+    fetch = FakeFetch([1])
     is_checked = threading.Event()
 
     def wait(*_: object) -> None:
-        is_checked.wait(PATIENCE)
+        is_checked.wait(TIMEOUT)
 
-    script.before_request = wait
-    # In the main thread, which isn't a daemon, as the others would be like it.
-    iterator = iter(ReadAhead(script.windows, script, run=Cancellation(), parallel=1))
+    fetch.before_request = wait
+    # In the main thread, because threads inherit whether they're daemons.
+    iterator = iter(ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=1))
     next(iterator)
-    assert [thread.daemon for thread in readers()] == [True]
+    assert [thread.daemon for thread in reader_threads()] == [True]
     is_checked.set()
     iterator.close()  # type: ignore[attr-defined]  # a generator
 
@@ -416,8 +416,8 @@ def test_the_threads_do_not_keep_the_process_alive() -> None:
 def test_fewer_threads_than_planned_read_everything(
     monkeypatch: pytest.MonkeyPatch, available: int, error: Exception
 ) -> None:
-    """If none can be started, the main thread reads."""
-    script = Script([2] * 8)
+    """If fewer threads can be started, or none, everything is read nonetheless."""
+    fetch = FakeFetch([2] * 8)
     start, started = threading.Thread.start, list[str]()
 
     def start_if_available(thread: threading.Thread) -> None:
@@ -429,52 +429,52 @@ def test_fewer_threads_than_planned_read_everything(
 
     monkeypatch.setattr(threading.Thread, "start", start_if_available)
     yielded: list[tuple[Window, list[bytes]]] = []
-    in_time(lambda: take_all(ReadAhead(script.windows, script, run=Cancellation(), parallel=4), yielded))
-    assert [pages for _, pages in yielded] == [script.expected(index) for index in range(8)]
+    with_timeout(lambda: take_all(ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=4), yielded))
+    assert [pages for _, pages in yielded] == [fetch.expected(index) for index in range(8)]
     assert len(started) == available
 
 
-def test_the_window_being_written_is_the_most_urgent_then_the_next_until_all_have_begun() -> None:
-    """After that all others are equal, so that the oldest request goes first."""
-    script = Script([2] * 6)
+def test_priority_of_windows() -> None:
+    """The window being written has the highest priority, then the next ones, until all have started."""
+    fetch = FakeFetch([2] * 6)
     seen: dict[tuple[int, int], int] = {}
-    go_on = [threading.Event(), threading.Event()]
+    can_continue = [threading.Event(), threading.Event()]
 
     def before_request(index: int, page: int, _should_continue: Callable[[], bool]) -> None:
         seen[index, page] = priority.get()()
         if page == 1:
-            assert go_on[index // 3].wait(PATIENCE)
+            assert can_continue[index // 3].wait(TIMEOUT)
 
-    script.before_request = before_request
+    fetch.before_request = before_request
 
     def run() -> None:
-        for number, (_, pages) in enumerate(ReadAhead(script.windows, script, run=Cancellation(), parallel=3)):
+        for number, (_, pages) in enumerate(ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=3)):
             if number in {0, 1}:
-                # The first three have begun, and then the others.
-                until(lambda: len(seen) == (12 if number else 6))  # noqa: B023 - called at once
-                go_on[number].set()
+                # The first three have started, and then the others.
+                wait_until(lambda: len(seen) == (12 if number else 6))  # noqa: B023 - called at once
+                can_continue[number].set()
             list(pages)
 
-    in_time(run)
+    with_timeout(run)
     assert [seen[index, page] for index in range(3) for page in (0, 1)] == [-1, -1, 1, 1, 2, 2]
     assert [seen[5, page] for page in (0, 1)] == [0, 0]
 
 
-def test_no_window_begins_while_much_is_waiting() -> None:
-    """It would stop halfway for want of room, and its cursor would expire."""
-    script = Script([1] * 20, size=1_000)
+def test_no_window_starts_while_many_pages_wait() -> None:
+    """No window starts while many pages wait, because its cursor would expire."""
+    fetch = FakeFetch([1] * 20, size=1_000)
 
     def run() -> None:
         iterator = iter(
-            ReadAhead(script.windows, script, run=Cancellation(), parallel=2, max_uncompressed=10**6, max_waiting=4_000)
+            ReadAhead(fetch.windows, fetch, run=Cancellation(), parallel=2, max_uncompressed=10**6, max_waiting=4_000)
         )
         _, pages = next(iterator)
-        until(lambda: len(script.begun) >= 3)
+        wait_until(lambda: len(fetch.started) >= 3)
         threading.Event().wait(0.05)
-        # More than half of the room is taken by three pages, and another thread may have been about to begin.
-        assert len(script.begun) <= 4
+        # Three pages use more than half of the limit, and another thread may have been about to start.
+        assert len(fetch.started) <= 4
         assert len([*pages]) == 1
         take_all(iterator, [])
 
-    in_time(run)
-    assert len(script.begun) == 20
+    with_timeout(run)
+    assert len(fetch.started) == 20

@@ -1,4 +1,4 @@
-"""Rows out of pages of users: Gong's values, and none without a column."""
+"""Rows of pages of users: Gong's values, and no other fields."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def read(*users: object) -> tuple[list[UserRow], dict[str, str]]:
     return rows, warnings
 
 
-def test_a_user_becomes_a_row_without_other_fields() -> None:
-    """They're personal, and left out without a warning."""
+def test_user_becomes_a_row_without_other_fields() -> None:
+    """A user's row has its columns only, and other documented fields are left out without a warning."""
     rows, warnings = read(USER)
     assert not warnings
     assert [msgspec.structs.asdict(row) for row in rows] == [
@@ -81,16 +81,16 @@ def test_a_user_becomes_a_row_without_other_fields() -> None:
 
 
 def test_everything_but_the_id_can_be_null_or_missing() -> None:
-    """Gong requires nothing."""
-    nothing = [None] * (len(USER_COLUMNS) - 1)
+    """Everything except the ID can be null or missing."""
+    nulls = [None] * (len(USER_COLUMNS) - 1)
     rows, warnings = read({"id": "1"}, {**dict.fromkeys(USER), "id": "2"})
-    assert [list(msgspec.structs.astuple(row)) for row in rows] == [["1", *nothing], ["2", *nothing]]
+    assert [list(msgspec.structs.astuple(row)) for row in rows] == [["1", *nulls], ["2", *nulls]]
     assert not warnings
 
 
 @pytest.mark.parametrize("user_id", [None, ""])
-def test_a_user_without_an_id_ends_the_run(user_id: str | None) -> None:
-    """No row goes out without its key."""
+def test_user_without_an_id_is_an_error(user_id: str | None) -> None:
+    """A user without an ID is an error, because its row would have no key."""
     with pytest.raises(UnexpectedResponseError, match="without id"):
         read({**USER, "id": user_id})
 
@@ -99,31 +99,31 @@ def test_a_user_without_an_id_ends_the_run(user_id: str | None) -> None:
     ("field", "value"),
     [("emailAddress", 3), ("active", "yes"), ("emailAliases", "none"), ("settings", []), ("managerId", 12345678901234)],
 )
-def test_a_field_of_another_type_is_named(field: str, value: object) -> None:
-    """Its value isn't guessed."""
+def test_field_of_another_type_is_named(field: str, value: object) -> None:
+    """A field of another type is an error that names it."""
     with pytest.raises(UnexpectedResponseError, match=field):
         read({**USER, field: value})
 
 
 def test_unknown_fields_cause_one_warning() -> None:
-    """Those of the settings are included."""
-    odd = {**USER, "shoeSize": 9, "settings": {**USER["settings"], "smsImported": True}}
-    rows, warnings = read(odd, odd)
+    """Unknown fields, including those of the settings, cause one warning."""
+    unusual = {**USER, "shoeSize": 9, "settings": {**USER["settings"], "smsImported": True}}
+    rows, warnings = read(unusual, unusual)
     assert rows == read(USER, USER)[0]
     assert list(warnings) == ["unknown fields"]
     assert "2 unknown fields" in warnings["unknown fields"]
     assert "'shoeSize', 'smsImported'" in warnings["unknown fields"]
 
 
-def test_an_invalid_time_becomes_null_with_a_warning() -> None:
-    """The user still has a row."""
+def test_invalid_time_becomes_null_with_a_warning() -> None:
+    """An invalid time is null in the row, with a warning."""
     rows, warnings = read({**USER, "created": "long ago"})
     assert [row.created_at for row in rows] == [None]
     assert "'long ago'" in warnings["instant"]
 
 
-def test_columns_and_schema_name_the_same_in_the_same_order() -> None:
-    """With the same types, null first, and Gong's order of the settings."""
+def test_columns_match_the_schema() -> None:
+    """The columns have the order and types of the schema, with null first."""
     properties = json.loads(SCHEMA.read_text())["properties"]
     assert tuple(properties) == USER_COLUMNS
     assert USER_COLUMNS[-7:] == UserSettings.__struct_fields__
@@ -131,6 +131,6 @@ def test_columns_and_schema_name_the_same_in_the_same_order() -> None:
     for field in msgspec.structs.fields(UserRow):
         types = properties[field.name]["type"]
         assert field.name == "user_id" or types[0] == "null"
-        named = {kinds[name] for name in ([types] if isinstance(types, str) else types)}
-        assert named == set(getattr(field.type, "__args__", (field.type,))), field.name
+        schema_types = {kinds[name] for name in ([types] if isinstance(types, str) else types)}
+        assert schema_types == set(getattr(field.type, "__args__", (field.type,))), field.name
     assert properties["user_id"]["maxLength"] == 255

@@ -1,4 +1,4 @@
-"""Windows, which tile a range, and the company's today, which ends it."""
+"""Windows, which tile a range, and the company's current date, which ends it."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def days_of(window: Window) -> list[date]:
     include_open_period=st.booleans(),
 )
 @example(grain=Grain.WEEK, days=(date.min, date(1, 1, 3)), periods_per_window=1, include_open_period=True)
-def test_windows_tile_the_whole_periods_of_the_range(
+def test_windows_tile_the_complete_periods_of_the_range(
     grain: Grain,
     days: tuple[date, date],
     periods_per_window: int,
     *,
     include_open_period: bool,
 ) -> None:
-    """There's no gap or overlap, every edge is a period's, no window is too long, and the open period is separate."""
+    """Windows tile the range's complete periods in order and within their length; the open one is separate."""
     start, end = grain.period_start(days[0]), days[1]
     windows = cut_into_windows(
         grain, start, end, periods_per_window=periods_per_window, include_open_period=include_open_period
     )
-    cut = not is_boundary(grain, end)
+    is_cut = not is_boundary(grain, end)
     expected = [start + number * ONE_DAY for number in range(max(0, (end - start).days))]
     if not include_open_period:
-        expected = [day for day in expected if not cut or period_of(grain, day) != period_of(grain, end)]
+        expected = [day for day in expected if not is_cut or period_of(grain, day) != period_of(grain, end)]
     assert [day for window in windows for day in days_of(window)] == expected
     for window in windows:
         assert window.grain is grain
@@ -55,19 +55,19 @@ def test_windows_tile_the_whole_periods_of_the_range(
         assert is_boundary(grain, window.start)
         assert is_boundary(grain, window.end) or not window.is_complete
         assert len({period_of(grain, day) for day in days_of(window)}) <= periods_per_window
-    is_open = bool(include_open_period and cut and expected)
+    is_open = bool(include_open_period and is_cut and expected)
     assert [window.is_complete for window in windows] == [True] * (len(windows) - is_open) + [False] * is_open
     if is_open:
         assert {period_of(grain, day) for day in days_of(windows[-1])} == {period_of(grain, end)}
-    whole = [window for window in windows if window.is_complete]
-    counts = [len({period_of(grain, day) for day in days_of(window)}) for window in whole]
+    complete = [window for window in windows if window.is_complete]
+    counts = [len({period_of(grain, day) for day in days_of(window)}) for window in complete]
     assert all(count == periods_per_window for count in counts[:-1])
 
 
 @SOME
 @given(grain=GRAINS, start=DAYS, length=st.integers(1, 6))
-def test_a_window_has_each_of_its_periods(grain: Grain, start: date, length: int) -> None:
-    """Each has its first day and its exclusive end."""
+def test_window_has_each_of_its_periods(grain: Grain, start: date, length: int) -> None:
+    """A window's periods have their first day and their exclusive end."""
     start = grain.period_start(start)
     end = start
     for _ in range(length):
@@ -81,8 +81,8 @@ def test_a_window_has_each_of_its_periods(grain: Grain, start: date, length: int
     assert all(period_of(grain, first) == period_of(grain, last - ONE_DAY) for first, last in periods.items())
 
 
-def test_the_open_window_is_one_period_that_ends_early() -> None:
-    """It ends with the range."""
+def test_open_window_is_one_period_that_ends_early() -> None:
+    """The open window is one period that ends with the range."""
     window = Window(Grain.MONTH, date(2025, 3, 1), date(2025, 3, 12), is_complete=False)
     assert window.periods() == {date(2025, 3, 1): date(2025, 3, 12)}
     assert str(window) == "2025-03-01 to 2025-03-12"
@@ -92,8 +92,8 @@ def test_the_open_window_is_one_period_that_ends_early() -> None:
     ("grain", "start", "end"),
     [(Grain.DAY, "2025-03-09", "2025-03-10"), (Grain.WEEK, "2025-03-03", "2025-03-10")],
 )
-def test_the_newest_period_has_ended_before_today(grain: Grain, start: str, end: str) -> None:
-    """Also on the first day of the next."""
+def test_newest_period_is_complete(grain: Grain, start: str, end: str) -> None:
+    """The newest period is complete, even on the first day of the next one."""
     newest = Window(grain, date.fromisoformat(start), date.fromisoformat(end))
     assert newest_period(grain, date(2025, 3, 10)) == newest
 
@@ -103,11 +103,11 @@ def test_the_newest_period_has_ended_before_today(grain: Grain, start: str, end:
 
 @SOME
 @given(
-    now=st.datetimes(datetime(2016, 1, 1), datetime(2030, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 (hypothesis adds the zone)
+    now=st.datetimes(datetime(2016, 1, 1), datetime(2030, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 - hypothesis adds the zone
     offset=st.integers(-12, 14),
 )
 def test_today_is_the_companys_date(now: datetime, offset: int) -> None:
-    """It depends on the zone; the names of these fixed zones have POSIX's sign."""
+    """The current date is that of the company's time zone."""
     zone = ZoneInfo(f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT")
     assert company_today(now, zone) == (now + timedelta(hours=offset)).date()
 
@@ -131,17 +131,17 @@ def test_today_is_the_companys_date(now: datetime, offset: int) -> None:
     ],
 )
 def test_today_changes_at_the_companys_midnight(now: str, zone: str | None, today: str) -> None:
-    """That holds when clocks change, too; without a zone it's midnight in UTC-12."""
+    """The current date changes at midnight in the company's time zone, or in UTC-12 if it's unknown."""
     assert str(company_today(datetime.fromisoformat(now), ZoneInfo(zone) if zone else None)) == today
 
 
 @SOME
 @given(
-    now=st.datetimes(datetime(2016, 1, 1), datetime(2030, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 (hypothesis adds the zone)
+    now=st.datetimes(datetime(2016, 1, 1), datetime(2030, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 - hypothesis adds the zone
     zone=st.sampled_from(["Pacific/Kiritimati", "Etc/GMT+12", "America/Los_Angeles", "Asia/Kolkata", "UTC"]),
 )
 @example(now=datetime(2025, 3, 11, 11, 59, tzinfo=timezone.utc), zone="Pacific/Kiritimati")
-def test_without_a_zone_no_day_is_read_before_it_has_ended(now: datetime, zone: str) -> None:
-    """Today is never ahead of the company's own date; it lags by a day, or by two in the last hours east of UTC+12."""
+def test_without_a_zone_no_open_day_is_read(now: datetime, zone: str) -> None:
+    """Without a time zone, the current date is never ahead of the company's, and at most two days behind."""
     lag = (company_today(now, ZoneInfo(zone)) - company_today(now, None)).days
     assert lag in ({0, 1, 2} if zone == "Pacific/Kiritimati" and 10 <= now.hour < 12 else {0, 1})

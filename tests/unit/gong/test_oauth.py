@@ -1,4 +1,4 @@
-"""OAuth: single-use refresh tokens, each stored before the access token that came with it is used."""
+"""OAuth: single-use refresh tokens, each stored before its access token is used."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from gong_sandbox import Fault, Mutation, Sandbox
 from support import raw_server
 from support.default_config import settings_with
 from support.fake_clock import TODAY, FakeClock
-from support.raw_server import answering
-from support.sandbox_clients import COMPANY, asking, retries_of
+from support.raw_server import serve_response
+from support.sandbox_clients import COMPANY, make_retries, sandbox_client
 
 from tap_gong_activity.base.cancellation import CancelledError
 from tap_gong_activity.base.errors import GongError, TapError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from support.sandbox_clients import Asking
+    from support.sandbox_clients import SandboxClient
 
     from tap_gong_activity.gong.retries import Retries
     from tap_gong_activity.settings import Settings
@@ -44,7 +44,7 @@ NO_KEY: dict[str, Any] = {"access_key": None, "access_key_secret": None}
 
 
 @pytest.fixture(autouse=True)
-def _no_filter_is_left() -> Iterator[None]:
+def _restored_log_filters() -> Iterator[None]:
     logger = logging.getLogger("urllib3.connectionpool")
     filters = list(logger.filters)
     yield
@@ -57,18 +57,18 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "tokens.json"
 
 
-def write(path: Path, sandbox: Sandbox | None = None, **content: Any) -> None:  # noqa: ANN401 - its members
+def write(path: Path, sandbox: Sandbox | None = None, **content: Any) -> None:  # noqa: ANN401 - any JSON
     """Write a token file as a user would."""
-    held: dict[str, Any] = {"client_id": "client", "client_secret": "hunter2", "refresh_token": "refresh-token"}
+    members: dict[str, Any] = {"client_id": "client", "client_secret": "hunter2", "refresh_token": "refresh-token"}
     if sandbox is not None:
         tokens = sandbox.tokens
-        held = {
+        members = {
             "client_id": tokens.client_id,
             "client_secret": tokens.client_secret,
             "refresh_token": tokens.refresh_token,
         }
     path.touch(mode=0o600)
-    path.write_text(json.dumps({**held, **content}))
+    path.write_text(json.dumps({**members, **content}))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -93,22 +93,22 @@ def oauth_credentials(
     )
 
 
-def credentials_of(path: Path, url: str, clock: FakeClock | None = None, **given: Any) -> OAuthCredentials:  # noqa: ANN401 (settings)
-    """Return credentials like those of another process."""
+def make_credentials(path: Path, url: str, clock: FakeClock | None = None, **settings: Any) -> OAuthCredentials:  # noqa: ANN401 - those of the tap
+    """Return credentials as another process would create them."""
     clock = clock or FakeClock()
-    settings = settings_with(**{**NO_KEY, "oauth_token_file": str(path), "api_url": url, **given})
-    retries = retries_of(settings, clock=clock, tally=Tally(), log=lambda _: None)
-    return oauth_credentials(path, settings, clock, retries)
+    all_settings = settings_with(**{**NO_KEY, "oauth_token_file": str(path), "api_url": url, **settings})
+    retries = make_retries(all_settings, clock=clock, tally=Tally(), log=lambda _: None)
+    return oauth_credentials(path, all_settings, clock, retries)
 
 
-def signed(credentials: OAuthCredentials) -> str:
+def signing_token(credentials: OAuthCredentials) -> str:
     """Return the token that signs a request."""
     request = requests.Request("POST", "http://127.0.0.1/").prepare()
     return credentials(request).headers["Authorization"].removeprefix("Bearer ")
 
 
 @contextmanager
-def asking_with(path: Path, *faults: str | Fault, is_written: bool = True, **options: Any) -> Iterator[Asking]:  # noqa: ANN401 (those of `asking`)
+def oauth_client(path: Path, *faults: str | Fault, is_written: bool = True, **options: Any) -> Iterator[SandboxClient]:  # noqa: ANN401 - those of `sandbox_client`
     """Yield a client that authenticates with a token file."""
 
     def credentials(sandbox: Sandbox, settings: Settings, clock: FakeClock, retries: Retries) -> OAuthCredentials:
@@ -116,42 +116,42 @@ def asking_with(path: Path, *faults: str | Fault, is_written: bool = True, **opt
             write(path, sandbox)
         return oauth_credentials(path, settings, clock, retries)
 
-    given = {**NO_KEY, "oauth_token_file": str(path), **options.pop("given", {})}
-    with asking(*faults, credentials=credentials, given=given, **options) as found:
-        yield found
+    settings = {**NO_KEY, "oauth_token_file": str(path), **options.pop("settings", {})}
+    with sandbox_client(*faults, credentials=credentials, settings=settings, **options) as client:
+        yield client
 
 
 @contextmanager
-def serving(path: Path, *faults: str, **options: Any) -> Iterator[Sandbox]:  # noqa: ANN401 (those of Sandbox)
-    """Yield a sandbox, with a token file for it."""
+def serve_oauth_sandbox(path: Path, *faults: str, **options: Any) -> Iterator[Sandbox]:  # noqa: ANN401 - those of Sandbox
+    """Yield a sandbox, and write a token file for it."""
     with Sandbox(company=COMPANY, today=TODAY, faults=faults, **options) as sandbox:
         write(path, sandbox)
         yield sandbox
 
 
-def refreshes(sandbox: Sandbox) -> list[int | None]:
+def refresh_statuses(sandbox: Sandbox) -> list[int | None]:
     """Return the statuses of the token endpoint's responses."""
     return [record.status for record in sandbox.requests if "token" in record.path]
 
 
-def refusal(credentials: OAuthCredentials) -> str:
-    """Return the message with which authentication fails."""
-    with pytest.raises(TapError) as caught:
-        signed(credentials)
-    return str(caught.value)
+def auth_error(credentials: OAuthCredentials) -> str:
+    """Return the error message of a failed authentication."""
+    with pytest.raises(TapError) as error:
+        signing_token(credentials)
+    return str(error.value)
 
 
 # Refreshing
 
 
-def test_the_new_token_is_on_disk_before_the_access_token_is_used(path: Path) -> None:
-    """It's there at the first request, so that a kill from then on loses nothing."""
+def test_new_token_is_on_disk_before_the_access_token_is_used(path: Path) -> None:
+    """The new refresh token is on disk at the first request with its access token."""
     on_disk: list[dict[str, Any]] = []
-    look = Fault(Mutation(lambda _: on_disk.append(read(path))))
-    with asking_with(path, look) as found:
-        old = found.sandbox.tokens.refresh_token
-        assert found.ask().body
-        tokens = found.sandbox.tokens
+    on_request = Fault(Mutation(lambda _: on_disk.append(read(path))))
+    with oauth_client(path, on_request) as client:
+        old = client.sandbox.tokens.refresh_token
+        assert client.request_page().body
+        tokens = client.sandbox.tokens
         (content,) = on_disk
         assert content == {
             "client_id": tokens.client_id,
@@ -159,137 +159,137 @@ def test_the_new_token_is_on_disk_before_the_access_token_is_used(path: Path) ->
             "refresh_token": tokens.refresh_token,
             "access_token": content["access_token"],
             "expires_at": "2025-03-13T20:00:00Z",
-            "api_base_url_for_customer": found.sandbox.url,
+            "api_base_url_for_customer": client.sandbox.url,
         }
         assert old != tokens.refresh_token
         assert tokens.is_valid(content["access_token"])
-        assert refreshes(found.sandbox) == [200]
-        assert found.statuses == [200]
+        assert refresh_statuses(client.sandbox) == [200]
+        assert client.statuses == [200]
 
 
-def test_the_file_stays_readable_by_its_owner_only(path: Path) -> None:
-    """That doesn't depend on the umask; other members of the file are kept."""
+def test_file_stays_readable_by_its_owner_only(path: Path) -> None:
+    """The file stays readable by its owner only, whatever the umask, and keeps its other members."""
     mask = os.umask(0)
     try:
-        with serving(path) as sandbox:
+        with serve_oauth_sandbox(path) as sandbox:
             write(path, sandbox, note="of the data team")
-            signed(credentials_of(path, sandbox.url))
+            signing_token(make_credentials(path, sandbox.url))
     finally:
         os.umask(mask)
-    assert {found.name: found.stat().st_mode & 0o777 for found in path.parent.iterdir()} == {"tokens.json": 0o600}
+    assert {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {"tokens.json": 0o600}
     assert read(path)["note"] == "of the data team"
 
 
-def test_a_link_to_the_file_stays_one(path: Path, tmp_path: Path) -> None:
-    """Secrets are often mounted that way."""
+def test_symlink_to_the_file_stays_a_symlink(path: Path, tmp_path: Path) -> None:
+    """A symlink to the token file stays one, because secrets are often mounted that way."""
     link = tmp_path / "elsewhere" / "link.json"
     link.parent.mkdir()
-    with serving(path) as sandbox:
+    with serve_oauth_sandbox(path) as sandbox:
         link.symlink_to(path)
-        signed(credentials_of(link, sandbox.url))
+        signing_token(make_credentials(link, sandbox.url))
         assert link.is_symlink()
         assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
 
 
-def test_a_valid_token_is_used_again(path: Path) -> None:
-    """The next run doesn't refresh it."""
+def test_valid_token_is_reused(path: Path) -> None:
+    """The next run reuses an access token that is still valid."""
     clock = FakeClock()
-    with serving(path, clock=clock.hand) as sandbox:
-        first = signed(credentials_of(path, sandbox.url, clock))
-        clock.pass_by(80_000)
-        assert signed(credentials_of(path, sandbox.url, clock)) == first
-        assert refreshes(sandbox) == [200]
+    with serve_oauth_sandbox(path, clock=clock.hand) as sandbox:
+        first = signing_token(make_credentials(path, sandbox.url, clock))
+        clock.advance(80_000)
+        assert signing_token(make_credentials(path, sandbox.url, clock)) == first
+        assert refresh_statuses(sandbox) == [200]
 
 
 @pytest.mark.parametrize(("lifetime", "margin"), [(86_400, 60), (600, 60), (100, 10), (10, 1)])
-def test_each_refresh_uses_the_token_of_the_one_before(path: Path, lifetime: int, margin: int) -> None:
-    """Refreshes happen shortly before the token expires, because a request takes time."""
+def test_refresh_happens_before_the_token_expires(path: Path, lifetime: int, margin: int) -> None:
+    """A token is refreshed shortly before it expires, with the refresh token of the previous refresh."""
     clock = FakeClock()
-    with serving(path, clock=clock.hand, token_lifetime=lifetime) as sandbox:
-        credentials = credentials_of(path, sandbox.url, clock)
-        used = [signed(credentials)]
+    with serve_oauth_sandbox(path, clock=clock.hand, token_lifetime=lifetime) as sandbox:
+        credentials = make_credentials(path, sandbox.url, clock)
+        used = [signing_token(credentials)]
         for number in range(2, 4):
-            clock.pass_by(lifetime - margin - 0.5)
-            assert signed(credentials) == used[-1]
-            assert len(refreshes(sandbox)) == number - 1
-            clock.pass_by(1)
-            used.append(signed(credentials))
-            assert refreshes(sandbox) == [200] * number
+            clock.advance(lifetime - margin - 0.5)
+            assert signing_token(credentials) == used[-1]
+            assert len(refresh_statuses(sandbox)) == number - 1
+            clock.advance(1)
+            used.append(signing_token(credentials))
+            assert refresh_statuses(sandbox) == [200] * number
         assert len(set(used)) == 3
         assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
 
 
 def test_threads_refresh_once(path: Path) -> None:
-    """Any number of threads can need a token at the same time, and again when it has expired."""
+    """Threads that need a token at the same time refresh it once."""
     clock = FakeClock()
-    with serving(path, clock=clock.hand) as sandbox:
-        credentials = credentials_of(path, sandbox.url, clock)
+    with serve_oauth_sandbox(path, clock=clock.hand) as sandbox:
+        credentials = make_credentials(path, sandbox.url, clock)
         for number in range(1, 4):
             together = threading.Barrier(8, timeout=30)
             with ThreadPoolExecutor(8) as threads:
-                found = set(threads.map(lambda _: (together.wait(), signed(credentials))[1], range(8)))  # noqa: B023 (all are done before the next)
-            assert len(found) == 1
-            assert refreshes(sandbox) == [200] * number
-            clock.pass_by(86_400)
+                tokens = set(threads.map(lambda _: (together.wait(), signing_token(credentials))[1], range(8)))  # noqa: B023 - all are done before the next
+            assert len(tokens) == 1
+            assert refresh_statuses(sandbox) == [200] * number
+            clock.advance(86_400)
 
 
-def test_two_runs_refresh_once(path: Path) -> None:
-    """Both find the token expired; the second waits for the first, and uses its token."""
+def test_parallel_runs_refresh_once(path: Path) -> None:
+    """Two runs that find the token expired refresh it once, and the second uses the first one's."""
     clock = FakeClock()
-    with serving(path, clock=clock.hand) as sandbox:
-        runs = [credentials_of(path, sandbox.url, clock) for _ in range(2)]
+    with serve_oauth_sandbox(path, clock=clock.hand) as sandbox:
+        runs = [make_credentials(path, sandbox.url, clock) for _ in range(2)]
         for number in range(1, 4):
             together = threading.Barrier(2, timeout=30)
             with ThreadPoolExecutor(2) as threads:
-                found = set(threads.map(lambda run: (together.wait(), signed(run))[1], runs))  # noqa: B023 (both are done before the next)
-            assert len(found) == 1
-            assert refreshes(sandbox) == [200] * number
-            clock.pass_by(86_400)
+                tokens = set(threads.map(lambda run: (together.wait(), signing_token(run))[1], runs))  # noqa: B023 - both are done before the next
+            assert len(tokens) == 1
+            assert refresh_statuses(sandbox) == [200] * number
+            clock.advance(86_400)
 
 
-def test_a_refused_token_is_renewed_once(path: Path) -> None:
-    """It may have been revoked early; the request is then sent again."""
-    with asking_with(path) as found:
-        write(path, found.sandbox, access_token="revoked", expires_at="2025-03-13T20:00:00Z")
-        assert found.ask().body
-        assert found.statuses == [401, 200]
-        assert refreshes(found.sandbox) == [200]
+def test_rejected_token_is_refreshed_once(path: Path) -> None:
+    """An access token that is rejected early is refreshed, and the request is sent again."""
+    with oauth_client(path) as client:
+        write(path, client.sandbox, access_token="revoked", expires_at="2025-03-13T20:00:00Z")
+        assert client.request_page().body
+        assert client.statuses == [401, 200]
+        assert refresh_statuses(client.sandbox) == [200]
 
 
-def test_a_missing_scope_causes_no_refresh(path: Path) -> None:
-    """The next token wouldn't have it, either."""
-    with asking_with(path, has_scope=False) as found:
-        assert "permission" in found.failure()
-        assert found.statuses == [401]
-        assert refreshes(found.sandbox) == [200]
+def test_missing_scope_causes_no_refresh(path: Path) -> None:
+    """A missing scope causes no refresh, because a new token wouldn't have it either."""
+    with oauth_client(path, has_scope=False) as client:
+        assert "permission" in client.failure()
+        assert client.statuses == [401]
+        assert refresh_statuses(client.sandbox) == [200]
 
 
-def test_threads_that_were_refused_together_renew_once(path: Path) -> None:
-    """The first one's renewal serves the others."""
-    with serving(path) as sandbox:
-        credentials = credentials_of(path, sandbox.url)
+def test_threads_whose_token_was_rejected_refresh_once(path: Path) -> None:
+    """Threads whose token was rejected at the same time refresh it once."""
+    with serve_oauth_sandbox(path) as sandbox:
+        credentials = make_credentials(path, sandbox.url)
         refused = [credentials(requests.Request("POST", "http://127.0.0.1/").prepare()) for _ in range(4)]
         with ThreadPoolExecutor(4) as threads:
             assert all(threads.map(credentials.renew, refused))
-        assert refreshes(sandbox) == [200, 200]
+        assert refresh_statuses(sandbox) == [200, 200]
 
 
 # Failures of the token endpoint
 
 
 @pytest.mark.parametrize("fault", ["status=500", "status=408"])
-def test_the_token_endpoint_is_retried(path: Path, fault: str) -> None:
-    """Like the API."""
-    with asking_with(path, f"{fault},on=token,at=1-2") as found:
-        assert found.ask().body
-        assert len(refreshes(found.sandbox)) == 3
-        assert len(found.clock.waits) == 2
-        assert all("The OAuth token endpoint" in line for line in found.log)
-        assert read(path)["refresh_token"] == found.sandbox.tokens.refresh_token
+def test_token_endpoint_is_retried(path: Path, fault: str) -> None:
+    """The token endpoint is retried like the API."""
+    with oauth_client(path, f"{fault},on=token,at=1-2") as client:
+        assert client.request_page().body
+        assert len(refresh_statuses(client.sandbox)) == 3
+        assert len(client.clock.waits) == 2
+        assert all("The OAuth token endpoint" in line for line in client.log)
+        assert read(path)["refresh_token"] == client.sandbox.tokens.refresh_token
 
 
-def test_the_token_endpoint_gets_the_user_agent(path: Path) -> None:
-    """It's the same as for the API."""
+def test_token_endpoint_gets_the_user_agent(path: Path) -> None:
+    """Requests to the token endpoint have the user_agent."""
     write(path)
     received: list[bytes] = []
 
@@ -297,84 +297,84 @@ def test_the_token_endpoint_gets_the_user_agent(path: Path) -> None:
         received.append(connection.recv(65_536))
         connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 
-    with raw_server.serving(respond) as url:
-        refusal(credentials_of(path, url, user_agent="an-agent/1"))
+    with raw_server.serve_connections(respond) as url:
+        auth_error(make_credentials(path, url, user_agent="an-agent/1"))
     assert b"\r\nUser-Agent: an-agent/1\r\n" in received[0]
 
 
 def test_request_timeout_applies_to_the_token_endpoint(path: Path) -> None:
-    """The message says that it was a refresh."""
-    with serving(path, "hang,on=token") as sandbox:
-        assert refusal(credentials_of(path, sandbox.url, request_timeout=0.05, max_retries=0)) == (
+    """request_timeout applies to the token endpoint, and the error says that it was a refresh."""
+    with serve_oauth_sandbox(path, "hang,on=token") as sandbox:
+        assert auth_error(make_credentials(path, sandbox.url, request_timeout=0.05, max_retries=0)) == (
             f"OAuth token refresh: {sandbox.url} didn't respond within 0.05 s; giving up after 1 attempt, as "
             "max_retries is 0"
         )
 
 
-def test_a_429_of_the_token_endpoint_does_not_count_as_a_retry(path: Path) -> None:
-    """Its Retry-After is honored."""
-    with asking_with(path, "status=429,retry_after=30,on=token,at=1-2", given={"max_retries": 0}) as found:
-        assert found.ask().body
-        assert found.clock.waits == [30, 30]
+def test_429_of_the_token_endpoint_does_not_count_as_a_retry(path: Path) -> None:
+    """A 429 of the token endpoint doesn't count as a retry, and its Retry-After is honored."""
+    with oauth_client(path, "status=429,retry_after=30,on=token,at=1-2", settings={"max_retries": 0}) as client:
+        assert client.request_page().body
+        assert client.clock.waits == [30, 30]
 
 
-def test_a_truncated_error_of_the_token_endpoint_is_retried(path: Path) -> None:
-    """Its meaning depends on the whole of it; a 429 still doesn't count as a retry."""
+def test_truncated_error_of_the_token_endpoint_is_retried(path: Path) -> None:
+    """A truncated error of the token endpoint is retried, and a 429 still doesn't count as a retry."""
     write(path)
-    with answering("400 Bad Request", b'{"error": "inv', Content_Length="99") as url:
-        assert refusal(credentials_of(path, url, max_retries=1)) == (
+    with serve_response("400 Bad Request", b'{"error": "inv', Content_Length="99") as url:
+        assert auth_error(make_credentials(path, url, max_retries=1)) == (
             f"The OAuth token endpoint {url} returned 400, but its response was truncated; giving up after 2 attempts"
         )
-    with answering("429 Too Many Requests", b"{", Content_Length="99") as url:
-        assert "has refused this request for" in refusal(credentials_of(path, url, max_retries=0))
+    with serve_response("429 Too Many Requests", b"{", Content_Length="99") as url:
+        assert "has refused this request for" in auth_error(make_credentials(path, url, max_retries=0))
 
 
-def test_a_lost_response_is_retried(path: Path) -> None:
-    """The token may not have been used; if it has, the message says what to do."""
-    with serving(path, "close,on=token,at=1") as sandbox:
-        assert "authorize the app in Gong again" in refusal(credentials_of(path, sandbox.url))
-        assert refreshes(sandbox) == [None, 400]
+def test_lost_response_is_retried(path: Path) -> None:
+    """A lost response is retried; if the refresh token was used, the error says what to do."""
+    with serve_oauth_sandbox(path, "close,on=token,at=1") as sandbox:
+        assert "authorize the app in Gong again" in auth_error(make_credentials(path, sandbox.url))
+        assert refresh_statuses(sandbox) == [None, 400]
 
 
-def test_a_token_endpoint_that_always_fails_ends_the_run(path: Path) -> None:
-    """There are as many attempts as the setting allows."""
-    with asking_with(path, "status=503,on=token", given={"max_retries": 2}) as found:
+def test_failing_token_endpoint_ends_the_run(path: Path) -> None:
+    """A token endpoint that always fails ends the run after max_retries retries."""
+    with oauth_client(path, "status=503,on=token", settings={"max_retries": 2}) as client:
         old = read(path)
-        assert found.failure() == (
-            f"The OAuth token endpoint {found.sandbox.url} returned 503; giving up after 3 attempts"
+        assert client.failure() == (
+            f"The OAuth token endpoint {client.sandbox.url} returned 503; giving up after 3 attempts"
         )
-        assert len(refreshes(found.sandbox)) == 3
-        assert found.requests == []
+        assert len(refresh_statuses(client.sandbox)) == 3
+        assert client.requests == []
         assert read(path) == old
 
 
-def test_a_refresh_token_that_was_used_before_is_explained(path: Path) -> None:
-    """The message says where the new one belongs; nothing is retried."""
-    with serving(path) as sandbox:
+def test_used_refresh_token_is_explained(path: Path) -> None:
+    """A used refresh token isn't retried, and the error says where to put a new one."""
+    with serve_oauth_sandbox(path) as sandbox:
         write(path, sandbox, refresh_token="used-before")
-        credentials = credentials_of(path, sandbox.url)
-        text = refusal(credentials)
+        credentials = make_credentials(path, sandbox.url)
+        text = auth_error(credentials)
         assert "returned 400 (invalid_grant)" in text
         assert "has been used before or was revoked" in text
         assert str(path) in text
         assert "used-before" not in text
-        assert refusal(credentials) == text
-        assert refreshes(sandbox) == [400]
+        assert auth_error(credentials) == text
+        assert refresh_statuses(sandbox) == [400]
 
 
 @pytest.mark.parametrize("fault", ["status=404,envelope=no", "status=302,location=https://example.com"])
-def test_a_response_from_elsewhere_blames_no_token(path: Path, fault: str) -> None:
-    """Gong's token endpoint returns neither a web page nor a redirect, which isn't followed."""
-    with serving(path, f"{fault},on=token") as sandbox:
-        text = refusal(credentials_of(path, sandbox.url))
+def test_response_of_another_server_does_not_blame_the_token(path: Path, fault: str) -> None:
+    """A web page or a redirect in place of the token endpoint is an error about api_url, not the token."""
+    with serve_oauth_sandbox(path, f"{fault},on=token") as sandbox:
+        text = auth_error(make_credentials(path, sandbox.url))
         assert "The OAuth token endpoint" in text
         assert "check api_url" in text
         assert "used before" not in text
         assert len(sandbox.requests) == 1
 
 
-class EndingClock(FakeClock):
-    """A clock in whose first wait the run ends."""
+class StoppingClock(FakeClock):
+    """A clock that ends the run in its first wait."""
 
     def wait(self, seconds: float) -> None:
         """End the run."""
@@ -382,21 +382,21 @@ class EndingClock(FakeClock):
         raise CancelledError
 
 
-def test_the_end_of_the_run_ends_the_wait_for_another_runs_refresh(path: Path) -> None:
-    """That run may hold the lock for long."""
-    with serving(path) as sandbox, path.open() as other:
+def test_stop_ends_the_wait_for_another_refresh(path: Path) -> None:
+    """The end of the run ends the wait for another run's refresh."""
+    with serve_oauth_sandbox(path) as sandbox, path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        credentials = credentials_of(path, sandbox.url, EndingClock())
+        credentials = make_credentials(path, sandbox.url, StoppingClock())
         with pytest.raises(CancelledError):
-            signed(credentials)
-        assert refreshes(sandbox) == []
+            signing_token(credentials)
+        assert refresh_statuses(sandbox) == []
 
 
-def test_the_message_names_a_wrong_client_secret(path: Path) -> None:
-    """It doesn't repeat its value."""
-    with serving(path) as sandbox:
+def test_wrong_client_secret_is_named_without_its_value(path: Path) -> None:
+    """A wrong client secret is named in the error, without its value."""
+    with serve_oauth_sandbox(path) as sandbox:
         write(path, sandbox, client_secret="hunter2")
-        text = refusal(credentials_of(path, sandbox.url))
+        text = auth_error(make_credentials(path, sandbox.url))
         assert "401 (invalid_client): check client_id and client_secret" in text
         assert "hunter2" not in text
 
@@ -404,11 +404,11 @@ def test_the_message_names_a_wrong_client_secret(path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "error"), [("401 Unauthorized", None), ("401 Unauthorized", 7), ("400 Bad Request", "invalid_client")]
 )
-def test_either_a_401_or_invalid_client_means_wrong_client_credentials(path: Path, status: str, error: object) -> None:
-    """OAuth allows both statuses, and the error can be missing."""
+def test_401_or_invalid_client_means_wrong_client_credentials(path: Path, status: str, error: object) -> None:
+    """A 401 or the error invalid_client means that the client's credentials are wrong."""
     write(path)
-    with answering(status, json.dumps({"error": error}).encode()) as url:
-        assert ": check client_id and client_secret in " in refusal(credentials_of(path, url))
+    with serve_response(status, json.dumps({"error": error}).encode()) as url:
+        assert ": check client_id and client_secret in " in auth_error(make_credentials(path, url))
 
 
 @pytest.mark.parametrize(
@@ -416,27 +416,27 @@ def test_either_a_401_or_invalid_client_means_wrong_client_credentials(path: Pat
     [b'{"access_token": "a", "refresh_token": ""}', b'{"refresh_token": 5}', b'{"refresh_token": "\\q"}', b"[]"],
     ids=["empty", "number", "invalid escape", "array"],
 )
-def test_a_response_without_a_refresh_token_changes_nothing(path: Path, body: bytes) -> None:
-    """The file keeps the old one."""
+def test_response_without_a_refresh_token_changes_nothing(path: Path, body: bytes) -> None:
+    """A response without a refresh token is an error, and the file keeps the old one."""
     write(path)
-    with answering("200 OK", body) as url:
-        assert "its response has no refresh_token" in refusal(credentials_of(path, url))
+    with serve_response("200 OK", body) as url:
+        assert "its response has no refresh_token" in auth_error(make_credentials(path, url))
     assert read(path)["refresh_token"] == "refresh-token"
 
 
 @pytest.mark.parametrize("token", ["", 5, "line\nbreak", "non-äscii"])
-def test_a_refresh_token_is_stored_although_the_access_token_is_unusable(
+def test_refresh_token_is_stored_if_the_access_token_is_invalid(
     path: Path, caplog: pytest.LogCaptureFixture, token: object
 ) -> None:
-    """The message doesn't repeat it, and the next run can continue."""
+    """A refresh token is stored even if its access token is invalid, so that the next run can continue."""
     write(path)
-    with answering("200 OK", json.dumps({"access_token": token, "refresh_token": "next"}).encode()) as url:
-        text = refusal(credentials_of(path, url))
+    with serve_response("200 OK", json.dumps({"access_token": token, "refresh_token": "next"}).encode()) as url:
+        text = auth_error(make_credentials(path, url))
     assert "no access_token that can be sent in a header" in text
     assert not (isinstance(token, str) and len(token) > 1 and token in text + caplog.text)
     assert read(path)["refresh_token"] == "next"
-    with answering("200 OK", b'{"access_token": "good", "refresh_token": "third"}') as url:
-        assert signed(credentials_of(path, url)) == "good"
+    with serve_response("200 OK", b'{"access_token": "good", "refresh_token": "third"}') as url:
+        assert signing_token(make_credentials(path, url)) == "good"
 
 
 @pytest.mark.parametrize(
@@ -447,15 +447,15 @@ def test_a_refresh_token_is_stored_although_the_access_token_is_unusable(
         b'"expires_in": NaN',
         b'"expires_in": {}, "api_base_url_for_customer": 5',
         b'"api_base_url_for_customer": "http://[::1"',
-        b'"odd": ' + b"[" * 5_000 + b"]" * 5_000,
-        b'"odd": ' + b"9" * 5_000,
-        b'"odd": "\xff\xfe"',
-        b"odd: nothing that JSON allows",
+        b'"other": ' + b"[" * 5_000 + b"]" * 5_000,
+        b'"other": ' + b"9" * 5_000,
+        b'"other": "\xff\xfe"',
+        b"other: not JSON",
     ],
     ids=[
         "lifetime in words",
         "infinite lifetime",
-        "lifetime that is no number",
+        "NaN lifetime",
         "other types",
         "invalid URL",
         "deep nesting",
@@ -464,14 +464,14 @@ def test_a_refresh_token_is_stored_although_the_access_token_is_unusable(
         "invalid JSON",
     ],
 )
-def test_whatever_is_odd_around_the_tokens_is_ignored(path: Path, around: bytes) -> None:
-    """The old refresh token can't be used again, so the new one must be stored in any case."""
+def test_invalid_members_beside_the_tokens_are_ignored(path: Path, around: bytes) -> None:
+    """Invalid members beside the tokens are ignored, because the old refresh token can't be used again."""
     write(path)
     body = b'{%s, "access_token": "new", "refresh_token": "ne\\u0078t"}' % around
-    with answering("200 OK", body) as url:
-        credentials = credentials_of(path, url, api_url=url)
-        assert signed(credentials) == "new"
-        assert signed(credentials) == "new"
+    with serve_response("200 OK", body) as url:
+        credentials = make_credentials(path, url, api_url=url)
+        assert signing_token(credentials) == "new"
+        assert signing_token(credentials) == "new"
     assert read(path)["refresh_token"] == "next"
     assert read(path)["expires_at"] == "2025-03-13T20:00:00Z"
 
@@ -485,35 +485,35 @@ def test_whatever_is_odd_around_the_tokens_is_ignored(path: Path, around: bytes)
     ],
     ids=["203", "truncated", "truncated, not ASCII"],
 )
-def test_tokens_that_have_arrived_are_kept_and_can_be_used(
+def test_received_tokens_are_used_whatever_the_response(
     path: Path, status: str, headers: dict[str, str], refresh_token: str
 ) -> None:
-    """That holds for any 2xx, for a truncated response, and for a refresh token with any characters."""
+    """Received tokens are used with any 2xx, after a truncated response, and with any characters."""
     write(path)
     body = json.dumps({"access_token": "good", "refresh_token": refresh_token}).encode()
-    with answering(status, body, **headers) as url:
-        assert signed(credentials_of(path, url)) == "good"
+    with serve_response(status, body, **headers) as url:
+        assert signing_token(make_credentials(path, url)) == "good"
     assert read(path)["refresh_token"] == refresh_token
     path.write_text(json.dumps(read(path) | {"access_token": None}))
-    with answering("200 OK", b'{"access_token": "better", "refresh_token": "last"}') as url:
-        assert signed(credentials_of(path, url)) == "better"
+    with serve_response("200 OK", b'{"access_token": "better", "refresh_token": "last"}') as url:
+        assert signing_token(make_credentials(path, url)) == "better"
 
 
-def test_an_access_token_too_long_to_send_is_not_stored(path: Path) -> None:
-    """It would need more room than has been proven; the refresh token is stored."""
+def test_too_long_access_token_is_not_stored(path: Path) -> None:
+    """An access token that is too long to be sent isn't stored, but its refresh token is."""
     write(path)
     body = json.dumps({"access_token": "x" * 60_000, "refresh_token": "next"}).encode()
-    with answering("200 OK", body) as url:
-        assert "no access_token that can be sent" in refusal(credentials_of(path, url))
+    with serve_response("200 OK", body) as url:
+        assert "no access_token that can be sent" in auth_error(make_credentials(path, url))
     assert read(path)["refresh_token"] == "next"
     assert path.stat().st_size < 20_000
 
 
-def test_a_response_is_bounded(path: Path) -> None:
-    """A token endpoint that sends a gigabyte isn't Gong's."""
+def test_token_response_has_a_maximum_size(path: Path) -> None:
+    """A response of the token endpoint above the maximum size is an error."""
     write(path)
-    with answering("200 OK", b" " * 2_000_000) as url:
-        assert "larger than" in refusal(credentials_of(path, url))
+    with serve_response("200 OK", b" " * 2_000_000) as url:
+        assert "larger than" in auth_error(make_credentials(path, url))
 
 
 @pytest.mark.parametrize(
@@ -527,13 +527,13 @@ def test_a_response_is_bounded(path: Path) -> None:
         (10**400, 366 * 86_400),
     ],
 )
-def test_the_new_tokens_are_stored_whatever_their_lifetime(path: Path, expires_in: object, lifetime: float) -> None:
-    """Without a usable one it's a day, and it's never longer than a year."""
+def test_lifetime_is_limited(path: Path, expires_in: object, lifetime: float) -> None:
+    """Tokens are stored with a lifetime of at most a year, and of a day if it's missing."""
     write(path)
     body = json.dumps({"access_token": "new", "refresh_token": "next", "expires_in": expires_in}).encode()
     clock = FakeClock()
-    with answering("200 OK", body) as url:
-        assert signed(credentials_of(path, url, clock)) == "new"
+    with serve_response("200 OK", body) as url:
+        assert signing_token(make_credentials(path, url, clock)) == "new"
     ends = (clock.now() + timedelta(seconds=lifetime)).isoformat().replace("+00:00", "Z")
     assert read(path) == {
         "client_id": "client",
@@ -547,12 +547,12 @@ def test_the_new_tokens_are_stored_whatever_their_lifetime(path: Path, expires_i
 # The account's host
 
 
-def test_requests_go_to_the_host_that_comes_with_the_token(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless api_url is set; the tokens come from Gong's own host."""
-    with asking_with(path, given={"api_url": None}) as found:
-        monkeypatch.setattr(oauth, "GONG_TOKEN_HOST", found.sandbox.url)
-        assert found.ask().body
-        assert found.statuses == [200]
+def test_requests_use_the_host_of_the_token(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless api_url is set, requests use the host that comes with the token."""
+    with oauth_client(path, settings={"api_url": None}) as client:
+        monkeypatch.setattr(oauth, "GONG_TOKEN_HOST", client.sandbox.url)
+        assert client.request_page().body
+        assert client.statuses == [200]
 
 
 @pytest.mark.parametrize(
@@ -567,38 +567,38 @@ def test_requests_go_to_the_host_that_comes_with_the_token(path: Path, monkeypat
         (5, None),
     ],
 )
-def test_what_is_not_a_url_is_not_used_as_the_host(
+def test_invalid_host_of_the_token_is_ignored(
     path: Path, monkeypatch: pytest.MonkeyPatch, url: object, expected: str | None
 ) -> None:
-    """Nor is it stored."""
+    """A host of the token that isn't a valid URL is neither used nor stored."""
     write(path)
     content = {"access_token": "a", "refresh_token": "b", "api_base_url_for_customer": url}
-    with answering("200 OK", json.dumps(content).encode()) as token_host:
+    with serve_response("200 OK", json.dumps(content).encode()) as token_host:
         monkeypatch.setattr(oauth, "GONG_TOKEN_HOST", token_host)
-        assert credentials_of(path, "", api_url=None).api_url() == expected
+        assert make_credentials(path, "", api_url=None).api_url() == expected
     assert read(path).get("api_base_url_for_customer") == expected
 
 
 def test_api_url_takes_precedence(path: Path) -> None:
-    """The host that comes with the token is ignored."""
+    """api_url takes precedence over the host of the token."""
     write(path)
     body = b'{"access_token": "a", "refresh_token": "b", "api_base_url_for_customer": "http://127.0.0.1:1"}'
-    with answering("200 OK", body) as url:
-        assert credentials_of(path, url).api_url() is None
-        assert signed(credentials_of(path, url)) == "a"
+    with serve_response("200 OK", body) as url:
+        assert make_credentials(path, url).api_url() is None
+        assert signing_token(make_credentials(path, url)) == "a"
 
 
 @pytest.mark.parametrize("url", ["https://api.gong.io", "https://us-12345.api.gong.io", "https://gong.io"])
-def test_gongs_accounts_get_their_tokens_from_gongs_host(path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """It's the same for every account's API host."""
-    with serving(path) as sandbox:
+def test_token_endpoint_of_gong_accounts(path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Every account's tokens come from Gong's token host."""
+    with serve_oauth_sandbox(path) as sandbox:
         monkeypatch.setattr(oauth, "GONG_TOKEN_HOST", sandbox.url)
-        assert signed(credentials_of(path, url))
-        assert refreshes(sandbox) == [200]
+        assert signing_token(make_credentials(path, url))
+        assert refresh_statuses(sandbox) == [200]
 
 
-def test_a_host_that_only_looks_like_gongs_is_not_gongs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its tokens come from itself."""
+def test_token_endpoint_of_similar_hosts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens of a host that only looks like Gong's come from that host."""
 
     def no_such_host(*_: object, **__: object) -> NoReturn:
         raise socket.gaierror
@@ -607,7 +607,7 @@ def test_a_host_that_only_looks_like_gongs_is_not_gongs(path: Path, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", no_such_host)
         for url in ("http://notgong.io.invalid", "http://gong.io.invalid", "http://evil..invalid"):
-            text = refusal(credentials_of(path, url, max_retries=0))
+            text = auth_error(make_credentials(path, url, max_retries=0))
             assert text.startswith("OAuth token refresh: ")
             assert url in text
 
@@ -616,11 +616,11 @@ def test_a_host_that_only_looks_like_gongs_is_not_gongs(path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o620, 0o610, 0o604, 0o602, 0o601])
-def test_a_file_that_others_can_read_is_refused(path: Path, mode: int) -> None:
-    """No request is sent, and the message says what to do."""
-    with serving(path) as sandbox:
+def test_file_with_permissions_for_others_is_rejected(path: Path, mode: int) -> None:
+    """A file that others can access is an error with what to do, before any request."""
+    with serve_oauth_sandbox(path) as sandbox:
         path.chmod(mode)
-        text = refusal(credentials_of(path, sandbox.url))
+        text = auth_error(make_credentials(path, sandbox.url))
         assert f"(mode {mode:04o})" in text
         assert "chmod 600" in text
         assert sandbox.requests == []
@@ -630,15 +630,15 @@ def test_a_file_that_others_can_read_is_refused(path: Path, mode: int) -> None:
     ("name", "value"),
     [("client_id", 3), ("client_secret", "two words"), ("refresh_token", ""), ("refresh_token", 3)],
 )
-def test_a_missing_or_unusable_member_is_named(path: Path, name: str, value: object) -> None:
-    """No request is sent."""
-    with serving(path) as sandbox:
+def test_missing_or_invalid_member_is_named(path: Path, name: str, value: object) -> None:
+    """A missing or invalid member of the file is named in the error, before any request."""
+    with serve_oauth_sandbox(path) as sandbox:
         content = {**read(path), name: value}
         path.write_text(json.dumps(content))
-        assert f"has no {name}, which must be a string" in refusal(credentials_of(path, sandbox.url))
+        assert f"has no {name}, which must be a string" in auth_error(make_credentials(path, sandbox.url))
         del content[name]
         path.write_text(json.dumps(content))
-        assert f"has no {name}, which must be a string" in refusal(credentials_of(path, sandbox.url))
+        assert f"has no {name}, which must be a string" in auth_error(make_credentials(path, sandbox.url))
         assert sandbox.requests == []
 
 
@@ -647,20 +647,20 @@ def test_a_missing_or_unusable_member_is_named(path: Path, name: str, value: obj
     [b"", b'"hunter2"', b"\xff{}", b'{"client_id": "hunter2"', b"[" * 100_000],
     ids=["empty", "text", "invalid UTF-8", "truncated", "deep nesting"],
 )
-def test_a_file_that_is_not_a_json_object_is_refused(path: Path, content: bytes) -> None:
-    """The message doesn't repeat its content."""
+def test_file_that_is_not_a_json_object_is_rejected(path: Path, content: bytes) -> None:
+    """A file that isn't a JSON object is an error that doesn't contain its content."""
     path.touch(mode=0o600)
     path.write_bytes(content)
-    text = refusal(credentials_of(path, "http://127.0.0.1:1"))
+    text = auth_error(make_credentials(path, "http://127.0.0.1:1"))
     assert f"The OAuth token file {path} isn't a JSON object" in text
     assert "hunter2" not in text
 
 
-def test_a_file_that_does_not_exist_is_named(path: Path) -> None:
-    """The message has its path."""
+def test_missing_file_is_named(path: Path) -> None:
+    """A missing file is an error with its path."""
     assert (
         f"The OAuth token file {path} can't be opened for reading and writing (No such file or directory)"
-        in refusal(credentials_of(path, "http://127.0.0.1:1"))
+        in auth_error(make_credentials(path, "http://127.0.0.1:1"))
     )
 
 
@@ -673,16 +673,16 @@ def test_a_file_that_does_not_exist_is_named(path: Path) -> None:
         ("token", "tomorrow"),
     ],
 )
-def test_an_unusable_access_token_in_the_file_is_refreshed(path: Path, token: object, expires_at: str) -> None:
-    """So is one without a valid time of expiry."""
-    with serving(path) as sandbox:
+def test_invalid_access_token_in_the_file_is_refreshed(path: Path, token: object, expires_at: str) -> None:
+    """An access token in the file is refreshed if it or its expiry is invalid."""
+    with serve_oauth_sandbox(path) as sandbox:
         write(path, sandbox, access_token=token, expires_at=expires_at)
-        assert sandbox.tokens.is_valid(signed(credentials_of(path, sandbox.url)))
+        assert sandbox.tokens.is_valid(signing_token(make_credentials(path, sandbox.url)))
 
 
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
-    """Let no file grow beyond a size, which fails like a full disk."""
+    """Limit the size of files, which fails like a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -692,67 +692,67 @@ def full_disk(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("size", [0, 4_096, ROOM_BYTES])
-def test_a_full_disk_is_noticed_before_the_token_is_used(path: Path, size: int) -> None:
-    """The file doesn't change, so that the next run can continue."""
-    with serving(path) as sandbox:
+def test_full_disk_is_noticed_before_the_token_is_used(path: Path, size: int) -> None:
+    """A full disk is noticed before the refresh token is used, so the next run can continue."""
+    with serve_oauth_sandbox(path) as sandbox:
         before = read(path)
         with full_disk(size):
-            assert "can't be updated (File too large)" in refusal(credentials_of(path, sandbox.url))
+            assert "can't be updated (File too large)" in auth_error(make_credentials(path, sandbox.url))
         assert sandbox.requests == []
         assert read(path) == before
-        assert signed(credentials_of(path, sandbox.url))
+        assert signing_token(make_credentials(path, sandbox.url))
 
 
-def test_what_has_been_proven_is_enough_for_the_next_tokens(path: Path) -> None:
-    """The file is overwritten in place and doesn't grow from run to run."""
+def test_reserved_room_suffices_for_new_tokens(path: Path) -> None:
+    """The reserved room suffices for new tokens, and the file doesn't grow from run to run."""
     write(path)
     tokens = {"access_token": "a" * 7_000, "refresh_token": "r" * 7_000}
     sizes = set()
     for _ in range(3):
-        with answering("200 OK", json.dumps({**tokens, "expires_in": 0}).encode()) as url:
-            assert signed(credentials_of(path, url)) == tokens["access_token"]
+        with serve_response("200 OK", json.dumps({**tokens, "expires_in": 0}).encode()) as url:
+            assert signing_token(make_credentials(path, url)) == tokens["access_token"]
         assert read(path)["refresh_token"] == tokens["refresh_token"]
         sizes.add(path.stat().st_size)
     assert max(sizes) < 2 * ROOM_BYTES
 
 
 def test_no_other_file_is_created(path: Path) -> None:
-    """The file can be mounted alone into a container; it stays the same file."""
-    with serving(path) as sandbox:
+    """The file is overwritten in place, so that it can be mounted alone into a container."""
+    with serve_oauth_sandbox(path) as sandbox:
         number = path.stat().st_ino
         path.parent.chmod(0o500)
         try:
-            assert signed(credentials_of(path, sandbox.url))
+            assert signing_token(make_credentials(path, sandbox.url))
         finally:
             path.parent.chmod(0o700)
         assert path.stat().st_ino == number
         assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_wait_for_another_process_is_announced_once(path: Path) -> None:
-    """It is after ten seconds; the refresh follows once the lock is free."""
+def test_wait_for_another_process_is_logged_once(path: Path) -> None:
+    """A wait for another process is logged once, after ten seconds."""
     clock, log = FakeClock(), list[str]()
-    with serving(path) as sandbox, path.open() as other:
+    with serve_oauth_sandbox(path) as sandbox, path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        said_at: list[float] = []
+        lines_at: list[float] = []
 
         def on_wait(_: float) -> None:
-            said_at.append(len(log))
+            lines_at.append(len(log))
             if len(clock.waits) > 300:
                 fcntl.flock(other, fcntl.LOCK_UN)
 
         clock.on_wait = on_wait
         settings = settings_with(**{**NO_KEY, "oauth_token_file": str(path), "api_url": sandbox.url})
-        retries = retries_of(settings, clock=clock, tally=Tally(), log=log.append)
-        assert signed(oauth_credentials(path, settings, clock, retries, log.append))
+        retries = make_retries(settings, clock=clock, tally=Tally(), log=log.append)
+        assert signing_token(oauth_credentials(path, settings, clock, retries, log.append))
     assert log == [f"Waiting for another process to release the OAuth token file {path}"]
-    assert 95 <= said_at.index(1) <= 105
+    assert 95 <= lines_at.index(1) <= 105
 
 
-def test_a_file_that_was_replaced_during_the_wait_is_read_again(path: Path) -> None:
-    """Another tool may replace the file, whose old tokens can no longer be used then."""
+def test_file_replaced_during_the_wait_is_read_again(path: Path) -> None:
+    """A file that is replaced during the wait for its lock is read again."""
     clock = FakeClock()
-    with serving(path) as sandbox, path.open() as other:
+    with serve_oauth_sandbox(path) as sandbox, path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
 
         def replace(_: float) -> None:
@@ -763,8 +763,8 @@ def test_a_file_that_was_replaced_during_the_wait_is_read_again(path: Path) -> N
 
         clock.on_wait = replace
         write(path, sandbox, refresh_token="used-before")
-        assert signed(credentials_of(path, sandbox.url, clock))
-        assert refreshes(sandbox) == [200]
+        assert signing_token(make_credentials(path, sandbox.url, clock))
+        assert refresh_statuses(sandbox) == [200]
         assert read(path)["refresh_token"] == sandbox.tokens.refresh_token
 
 
@@ -772,15 +772,15 @@ def test_a_file_that_was_replaced_during_the_wait_is_read_again(path: Path) -> N
 
 
 def test_no_secret_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Not even at level DEBUG, where urllib3 logs every query, and not if the refresh fails."""
+    """No secret is logged, even at level DEBUG and if the refresh fails."""
     caplog.set_level(logging.DEBUG)
     seen: set[str] = set()
     for fault in ("status=503,on=token,at=1", "close,on=token,at=1", "status=401,at=1", "status=302,on=token"):
-        with asking_with(path, fault, given={"max_retries": 1}) as found:
-            tokens = found.sandbox.tokens
+        with oauth_client(path, fault, settings={"max_retries": 1}) as client:
+            tokens = client.sandbox.tokens
             seen |= {tokens.client_secret, tokens.refresh_token}
             try:
-                found.ask()
+                client.request_page()
             except GongError as error:
                 caplog.records.append(logging.makeLogRecord({"msg": str(error)}))
             except TapError as error:
@@ -793,21 +793,21 @@ def test_no_secret_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> No
     assert not any(secret in line for secret in seen for line in lines)
 
 
-def test_every_secret_of_the_run_is_known(path: Path) -> None:
-    """No message of Gong's can repeat one, old or new."""
-    with serving(path) as sandbox:
-        credentials = credentials_of(path, sandbox.url)
+def test_secrets_include_old_and_new_tokens(path: Path) -> None:
+    """The secrets to redact include old and new tokens."""
+    with serve_oauth_sandbox(path) as sandbox:
+        credentials = make_credentials(path, sandbox.url)
         old = sandbox.tokens.refresh_token
-        token = signed(credentials)
+        token = signing_token(credentials)
         expected = {old, sandbox.tokens.refresh_token, sandbox.tokens.client_secret, token}
         assert expected <= set(credentials.secrets())
 
 
-def test_an_error_of_the_token_endpoint_is_repeated_without_secrets(path: Path) -> None:
-    """It can contain what was sent."""
+def test_error_of_the_token_endpoint_is_redacted(path: Path) -> None:
+    """The token endpoint's error is part of the message, without secrets and email addresses."""
     write(path)
     body = b'{"error": "refresh-token of hunter2 and someone@example.com is\\nunknown"}'
-    with answering("400 Bad Request", body) as url:
-        text = refusal(credentials_of(path, url))
+    with serve_response("400 Bad Request", body) as url:
+        text = auth_error(make_credentials(path, url))
     assert "of [hidden] and [hidden] is unknown" in text
     assert "refresh-token" not in text

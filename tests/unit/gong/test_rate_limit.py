@@ -1,4 +1,4 @@
-"""The rate limit, which no combination of threads, timing and responses exceeds."""
+"""The rate limit: no combination of threads, timing and responses exceeds it."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def send(limiter: RateLimiter, clock: Clock, number: int) -> list[float]:
         max_size=6,
     ),
 )
-def test_requests_are_never_closer_than_the_pace_allows(rate: float, threads: list[list[tuple[float, str]]]) -> None:
-    """That holds for any number of threads, timing and responses; a pause holds for every thread."""
+def test_spacing_is_never_below_the_limit(rate: float, threads: list[list[tuple[float, str]]]) -> None:
+    """Whatever threads, timing and responses, requests keep their spacing, and a pause applies to every thread."""
     clock = SharedClock()
     limiter = RateLimiter(rate, clock)
     sent: list[float] = []
     paused_until: list[float] = [0.0]
 
-    def working(steps: list[tuple[float, str]]) -> Callable[[], None]:
+    def make_sender(steps: list[tuple[float, str]]) -> Callable[[], None]:
         def work() -> None:
             for gap, outcome in steps:
                 clock.wait(gap)
@@ -71,42 +71,42 @@ def test_requests_are_never_closer_than_the_pace_allows(rate: float, threads: li
 
         return work
 
-    clock.run(*map(working, threads))
+    clock.run(*map(make_sender, threads))
     assert len(sent) == sum(map(len, threads))
     assert all(gap >= MARGIN / rate - ROUNDING for gap in gaps(sorted(sent)))
 
 
 @pytest.mark.parametrize("rate", [0.5, 1000])
-def test_the_pace_is_used_up(rate: float) -> None:
-    """The spacing is 5 % wider than the rate allows, and no more."""
+def test_rate_is_used_up(rate: float) -> None:
+    """The spacing is exactly 5 % wider than the rate allows."""
     clock = FakeClock()
     sent = send(RateLimiter(rate, clock), clock, 20)
     assert gaps(sent) == pytest.approx([1.05 / rate] * 19)
 
 
 @pytest.mark.parametrize("rate", [1e-320, 1e308])
-def test_any_rate_that_a_setting_can_have_works(rate: float) -> None:
-    """The first request doesn't wait."""
+def test_extreme_rates_work(rate: float) -> None:
+    """Extreme rates work, and the first request doesn't wait."""
     clock = FakeClock()
     limiter = RateLimiter(rate, clock)
     limiter.acquire()
     if rate > 1:
-        clock.pass_by(10)
+        clock.advance(10)
         limiter.acquire()
     assert clock.waits == []
 
 
-def test_a_break_earns_no_burst() -> None:
-    """After ten seconds without a request, the spacing is the same."""
+def test_break_earns_no_burst() -> None:
+    """After a break, requests have the same spacing as before."""
     clock = FakeClock()
     limiter = RateLimiter(3, clock)
     limiter.acquire()
-    clock.pass_by(10)
+    clock.advance(10)
     assert gaps(send(limiter, clock, 4)) == pytest.approx([0.35] * 3)
 
 
-def test_the_most_urgent_request_goes_first_then_the_oldest() -> None:
-    """What counts is its priority when the slot comes, not when it began to wait."""
+def test_most_urgent_request_goes_first_then_the_oldest() -> None:
+    """The request with the lowest priority at the time of the slot goes first, or the oldest of equals."""
     clock = SharedClock()
     limiter = RateLimiter(1, clock)
     order: list[str] = []
@@ -130,7 +130,7 @@ def test_the_most_urgent_request_goes_first_then_the_oldest() -> None:
 
 
 def test_no_thread_starves() -> None:
-    """With equal priorities, each of six threads gets every sixth slot."""
+    """With equal priorities, threads take turns."""
     clock = SharedClock()
     limiter = RateLimiter(1, clock)
     order: list[int] = []
@@ -149,8 +149,8 @@ def test_no_thread_starves() -> None:
     assert order[1:25] == [*range(6)] * 4
 
 
-def test_a_pause_holds_for_every_thread_also_those_already_waiting() -> None:
-    """The spacing after it is the same, and a shorter pause doesn't shorten it."""
+def test_pause_applies_to_waiting_threads() -> None:
+    """A pause applies to every thread, including those that already wait, and a shorter one doesn't shorten it."""
     clock = SharedClock()
     limiter = RateLimiter(1, clock)
     sent: list[float] = []
@@ -168,8 +168,8 @@ def test_a_pause_holds_for_every_thread_also_those_already_waiting() -> None:
     assert sent == pytest.approx([0.0, *(100.5 + number * MARGIN for number in range(4))])
 
 
-def test_a_429_widens_the_spacing_and_good_responses_narrow_it_again() -> None:
-    """It never gets narrower than at the beginning."""
+def test_429_widens_the_spacing_and_successes_narrow_it() -> None:
+    """A 429 widens the spacing, and successful responses narrow it down to its initial value."""
     clock = FakeClock()
     limiter = RateLimiter(3, clock)
     limiter.acquire()
@@ -184,7 +184,7 @@ def test_a_429_widens_the_spacing_and_good_responses_narrow_it_again() -> None:
 
 
 def test_several_429s_at_once_widen_the_spacing_once() -> None:
-    """Their requests were sent at the same spacing, so together they say no more about it than one does."""
+    """Several requests in flight that are refused with 429 widen the spacing once."""
     clock = SharedClock()
     limiter = RateLimiter(3, clock)
     sent: list[float] = []
@@ -202,8 +202,8 @@ def test_several_429s_at_once_widen_the_spacing_once() -> None:
     assert gaps(sent) == pytest.approx([0.35 * WIDENING] * 2)
 
 
-def test_the_spacing_has_an_upper_bound() -> None:
-    """A day of 429s doesn't leave the run with one request per hour."""
+def test_spacing_has_a_maximum() -> None:
+    """The spacing has a maximum, however many 429s there are."""
     clock = FakeClock()
     limiter = RateLimiter(3, clock)
     for _ in range(1_000):
@@ -212,8 +212,8 @@ def test_the_spacing_has_an_upper_bound() -> None:
     assert gaps(send(limiter, clock, 2)) == pytest.approx([3.5])
 
 
-def test_the_end_of_the_run_ends_the_wait() -> None:
-    """With the real clock, which is stopped before the wait begins."""
+def test_stop_ends_the_wait() -> None:
+    """The end of the run ends the wait for a slot."""
     clock = Clock()
     limiter = RateLimiter(0.001, clock)
     limiter.acquire()
@@ -222,8 +222,8 @@ def test_the_end_of_the_run_ends_the_wait() -> None:
         limiter.acquire()
 
 
-def test_a_cancelled_request_takes_no_slot() -> None:
-    """The next request is sent as if it had never waited."""
+def test_cancelled_request_takes_no_slot() -> None:
+    """A cancelled request takes no slot."""
     clock = FakeClock()
     limiter = RateLimiter(1, clock)
     limiter.acquire()

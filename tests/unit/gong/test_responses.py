@@ -1,4 +1,4 @@
-"""Responses: whether a page is complete, its cursor and users, and its documented fields."""
+"""Responses: completeness, cursors, users and documented fields of a page."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from tap_gong_activity.gong.responses import FailedResponseError, Page, decode_e
 BODY = documented_response.TEXT.strip().encode()
 TEXTS = ("userId", "userEmailAddress", "fromDate", "toDate")
 NESTED = (1_000, 100_000)
-"""Levels, around and far beyond what a JSON parser takes."""
+"""Levels of nesting, around and far beyond a JSON parser's maximum."""
 
 
 def objects_of(response: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the objects of the example, each by the names of its fields."""
+    """Return the object of the example that has each field."""
     user = response["usersAggregateActivity"][0]
     objects = (response, response["records"], user, user["userAggregateActivity"][0])
-    return {field: held for held in objects for field in held}
+    return {field: object_ for object_ in objects for field in object_}
 
 
 def page_of(body: str | bytes) -> Page:
-    """Return what paging sees of a response."""
+    """Return a response as parsed for paging."""
     return read_page(body.encode() if isinstance(body, str) else body, AGGREGATE_BY_PERIOD)
 
 
 def decode(body: object) -> Any:  # noqa: ANN401 - JSON
-    """Return the users that rows are made of, with Gong's field names."""
+    """Return the users as decoded for rows, with Gong's field names."""
     page = activity_decoder().decode(body if isinstance(body, bytes) else json.dumps(body).encode())[0]
     return msgspec.to_builtins(page.users_aggregate_activity)
 
 
 def unknown_fields_of(body: object) -> set[str]:
-    """Return the names of the fields that are left out."""
+    """Return the names of unknown fields."""
     return activity_decoder().decode(body if isinstance(body, bytes) else json.dumps(body).encode())[1]
 
 
 # Completeness
 
 
-def test_a_page_has_its_cursor_total_and_users() -> None:
-    """They're those of Gong's example, and its body is unchanged."""
+def test_page_has_its_cursor_total_and_users() -> None:
+    """A page has the cursor, total and users of Gong's example, and its body is unchanged."""
     page = page_of(BODY)
     assert page.body is BODY or page.body == BODY
     assert (page.cursor, page.total, page.user_ids) == (documented_response.CURSOR, 263, ["234599484848423"])
@@ -59,14 +59,14 @@ def test_a_page_has_its_cursor_total_and_users() -> None:
 
 
 @pytest.mark.parametrize("records", ['{"cursor": null}', '{"cursor": ""}', '{"totalRecords": 1}', "{}", "null"])
-def test_an_absent_null_or_empty_cursor_is_none(records: str) -> None:
-    """All of them mean that there's no further page."""
+def test_missing_null_or_empty_cursor_is_none(records: str) -> None:
+    """A missing, null or empty cursor means that there's no further page."""
     assert page_of(f'{{"records": {records}, "usersAggregateActivity": []}}').cursor is None
 
 
 @pytest.mark.parametrize("total", ["3.5", '"3"', "true", "null", "1e400", "9" * 5_000])
-def test_a_total_that_is_not_an_integer_counts_as_absent(total: str) -> None:
-    """It must not end a run."""
+def test_total_that_is_not_an_integer_is_ignored(total: str) -> None:
+    """A total that isn't an integer is ignored."""
     body = f'{{"records": {{"totalRecords": {total}}}, "usersAggregateActivity": []}}'
     assert page_of(body).total is None
     assert decode(body.encode()) == []
@@ -83,7 +83,7 @@ def test_a_total_that_is_not_an_integer_counts_as_absent(total: str) -> None:
     ],
 )
 def test_either_records_or_users_make_a_page(body: str, user_ids: list[str] | None) -> None:
-    """Null counts as present, and an empty array of errors as none."""
+    """A page needs either records or users, which can be null; an empty array of errors means none."""
     assert page_of(body).user_ids == user_ids
 
 
@@ -103,17 +103,17 @@ def test_either_records_or_users_make_a_page(body: str, user_ids: list[str] | No
         ('{"usersAggregateActivity": false}', "usersAggregateActivity"),
     ],
 )
-def test_a_page_of_another_shape_is_a_failed_response(body: str, problem: str) -> None:
-    """A retry may return a complete one; the message names the field."""
-    with pytest.raises(FailedResponseError, match=problem) as caught:
+def test_page_of_another_shape_is_a_failed_response(body: str, problem: str) -> None:
+    """A page of another shape is a failed response, with the field and Gong's envelope."""
+    with pytest.raises(FailedResponseError, match=problem) as error:
         page_of(body)
     if "requestId" in body:
-        assert caught.value.envelope is not None
-        assert caught.value.envelope.request_id == "x"
+        assert error.value.envelope is not None
+        assert error.value.envelope.request_id == "x"
 
 
 @pytest.mark.parametrize(
-    ("errors", "words"),
+    ("errors", "messages"),
     [
         ('["Try later", "please"]', ["Try later", "please"]),
         ('"Try later"', ["Try later"]),
@@ -124,17 +124,17 @@ def test_a_page_of_another_shape_is_a_failed_response(body: str, problem: str) -
     ],
 )
 @pytest.mark.parametrize("beside", ['"usersAggregateActivity": []', '"usersAggregateActivity": 7', '"other": {}'])
-def test_a_page_with_errors_is_a_failed_response(errors: str, words: list[str] | None, beside: str) -> None:
-    """That holds for any kind of errors and anything beside them; strings and objects are kept as Gong's words."""
-    with pytest.raises(FailedResponseError) as caught:
+def test_page_with_errors_is_a_failed_response(errors: str, messages: list[str] | None, beside: str) -> None:
+    """A page with errors of any kind is a failed response; strings and objects are kept as messages."""
+    with pytest.raises(FailedResponseError) as error:
         page_of(f'{{"requestId": "4al", "errors": {errors}, {beside}}}')
-    assert caught.value.problem == ""
-    assert caught.value.envelope is not None
-    assert (caught.value.envelope.request_id, caught.value.envelope.errors) == ("4al", words)
+    assert error.value.problem == ""
+    assert error.value.envelope is not None
+    assert (error.value.envelope.request_id, error.value.envelope.errors) == ("4al", messages)
 
 
-def test_a_truncated_page_is_a_failed_response() -> None:
-    """It can be truncated anywhere."""
+def test_truncated_page_is_a_failed_response() -> None:
+    """A page that is truncated anywhere is a failed response."""
     for length in range(len(BODY)):
         with pytest.raises(FailedResponseError, match="isn't valid JSON or was truncated"):
             page_of(BODY[:length])
@@ -161,14 +161,14 @@ def test_a_truncated_page_is_a_failed_response() -> None:
         "not JSON either way",
     ],
 )
-def test_a_page_that_is_not_json_is_a_failed_response(body: bytes) -> None:
-    """Nothing of it is guessed."""
+def test_page_that_is_not_json_is_a_failed_response(body: bytes) -> None:
+    """A page that isn't valid JSON is a failed response."""
     with pytest.raises(FailedResponseError, match="isn't valid JSON or was truncated"):
         page_of(body)
 
 
 @pytest.mark.parametrize(
-    ("body", "named"),
+    ("body", "part"),
     [
         ('{"records": {"cursor": 3}}', "cursor"),
         ('{"usersAggregateActivity": [3]}', "usersAggregateActivity"),
@@ -179,14 +179,14 @@ def test_a_page_that_is_not_json_is_a_failed_response(body: bytes) -> None:
     ],
     ids=["cursor", "user", "userId", "deep", "long cursor", "long cursor of two bytes a character"],
 )
-def test_a_field_of_another_type_is_not_retried(body: str, named: str) -> None:
-    """Gong's documentation is wrong then; the message names the field."""
-    with pytest.raises(UnexpectedResponseError, match=named):
+def test_field_of_another_type_is_not_retried(body: str, part: str) -> None:
+    """A field of another type is an error that names it, without a retry."""
+    with pytest.raises(UnexpectedResponseError, match=part):
         page_of(body)
 
 
-def test_a_cursor_of_64_kb_is_accepted() -> None:
-    """The maximum is far above what Gong sends."""
+def test_cursor_of_64_kb_is_accepted() -> None:
+    """A cursor of 64 kB is accepted."""
     assert page_of(f'{{"records": {{"cursor": "{"x" * 64_000}"}}}}').cursor == "x" * 64_000
 
 
@@ -194,7 +194,7 @@ def test_a_cursor_of_64_kb_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "becomes"),
+    ("text", "replaced"),
     [
         (rb"\ud800", "\ufffd"),
         (rb"a\uDFFFb", "a\ufffdb"),
@@ -205,19 +205,19 @@ def test_a_cursor_of_64_kb_is_accepted() -> None:
         (b"\xc3\xa4\xed\xbf\xbf", "ä\ufffd"),
     ],
 )
-def test_lone_surrogates_are_replaced(text: bytes, becomes: str) -> None:
-    """They can be escaped or raw, and in any field; nothing else of the page changes."""
+def test_lone_surrogates_are_replaced(text: bytes, replaced: str) -> None:
+    """Lone surrogates are replaced in any field, whether they're escaped or raw, and nothing else changes."""
     page = page_of(BODY.replace(b"test@test.com", text))
     assert page.has_replacements
     expected = documented_response.example()
-    expected["usersAggregateActivity"][0]["userEmailAddress"] = becomes
+    expected["usersAggregateActivity"][0]["userEmailAddress"] = replaced
     assert decode(bytes(page.body)) == decode(expected)
     assert page_of(BODY[:-1] + b', "new": "' + text + b'"}').has_replacements
 
 
 @pytest.mark.parametrize("text", [rb"\ud83d\ude00", rb"\\ud800", "😀".encode(), rb"\\\\ud800", rb"\u00e9"])
 def test_valid_text_is_unchanged(text: bytes) -> None:
-    """A pair of surrogates is one character, and a backslash can be escaped itself."""
+    """Valid text is unchanged, including pairs of surrogates and escaped backslashes."""
     body = BODY.replace(b"test@test.com", text)
     page = page_of(body)
     assert page.body is body
@@ -225,8 +225,8 @@ def test_valid_text_is_unchanged(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", [rb"\ud800", b"\xed\xa0\x80"])
-def test_a_lone_surrogate_in_a_users_id_ends_the_run(text: bytes) -> None:
-    """Two users could become one."""
+def test_lone_surrogate_in_a_user_id_is_an_error(text: bytes) -> None:
+    """A lone surrogate in a user's ID is an error, because two users could become one."""
     with pytest.raises(UnexpectedResponseError, match="userId"):
         page_of(BODY.replace(b'"234599', b'"' + text))
 
@@ -235,13 +235,13 @@ def test_a_lone_surrogate_in_a_users_id_ends_the_run(text: bytes) -> None:
 
 
 def test_gongs_example_is_decoded_value_for_value() -> None:
-    """It has no unknown field."""
+    """Gong's example is decoded value for value, without unknown fields."""
     assert decode(BODY) == documented_response.example()["usersAggregateActivity"]
     assert not unknown_fields_of(BODY)
 
 
-def test_the_counters_come_in_gongs_order_before_the_dates() -> None:
-    """Rows take an item's values by position."""
+def test_counters_precede_the_dates() -> None:
+    """An item's fields are the counters in Gong's order, then the dates."""
     assert PeriodActivity.__struct_encode_fields__ == (*documented_response.COUNTERS, "fromDate", "toDate")
     assert PeriodActivity.__struct_fields__ == (*documented_response.COUNTERS.values(), "from_date", "to_date")
 
@@ -256,21 +256,21 @@ def test_the_counters_come_in_gongs_order_before_the_dates() -> None:
     ids=["counters", "texts", "arrays"],
 )
 @pytest.mark.parametrize("beside", [{}, {"callsTranslated": 1}], ids=["alone", "beside an unknown field"])
-def test_a_field_of_another_type_is_named_without_its_value(
+def test_field_of_another_type_is_named_without_its_value(
     fields: list[str], values: list[object], beside: dict[str, Any]
 ) -> None:
-    """No counter is rounded, and no ID is a number."""
+    """A field of another type is named in the error, without its value."""
     for field in fields:
         for value in values:
             response = documented_response.example()
             objects_of(response)[field].update({**beside, field: value})
-            with pytest.raises(UnexpectedResponseError, match=field) as caught:
+            with pytest.raises(UnexpectedResponseError, match=field) as error:
                 decode(response)
-            assert "text" not in str(caught.value)
+            assert "text" not in str(error.value)
 
 
 def test_any_field_can_be_null_or_missing() -> None:
-    """Gong requires none, so both mean the same."""
+    """Null and a missing field mean the same, for every field."""
     for field in objects_of(documented_response.example()):
         nulled, dropped = documented_response.example(), documented_response.example()
         objects_of(nulled)[field][field] = None
@@ -284,8 +284,8 @@ def test_any_field_can_be_null_or_missing() -> None:
     name=st.text(min_size=1),
     value=st.recursive(st.none() | st.text(), st.lists),
 )
-def test_an_unknown_field_is_left_out_and_named(beside: str, name: str, value: object) -> None:
-    """It can be in any object; the rest is read as if it weren't there."""
+def test_unknown_field_is_ignored_and_named(beside: str, name: str, value: object) -> None:
+    """An unknown field of any object is ignored and named."""
     response = documented_response.example()
     objects_of(response)[beside][f"new {name}"] = value
     body = bytes(page_of(json.dumps(response).encode()).body)
@@ -312,8 +312,8 @@ def test_an_unknown_field_is_left_out_and_named(beside: str, name: str, value: o
         "brackets in texts",
     ],
 )
-def test_an_unknown_field_can_hold_anything(value: bytes) -> None:
-    """It's skipped, even if it's deep or large."""
+def test_unknown_field_can_have_any_value(value: bytes) -> None:
+    """An unknown field can have any value, however deep or large."""
     for body in (
         BODY[:-1] + b', "new": ' + value + b"}",
         BODY.replace(b'"userId"', b'"new": ' + value + b', "userId"'),
@@ -325,7 +325,7 @@ def test_an_unknown_field_can_hold_anything(value: bytes) -> None:
 
 
 def test_deep_values_are_skipped_one_by_one() -> None:
-    """What lies between them is read."""
+    """Fields between deep values are decoded."""
     deep = b"[" * 1_000 + b"]" * 1_000
     body = BODY.replace(b'"userId"', b'"new": ' + deep + b', "userId"')[:-1] + b', "newer": ' + deep + b"}"
     assert decode(body) == decode(BODY)
@@ -333,19 +333,19 @@ def test_deep_values_are_skipped_one_by_one() -> None:
 
 
 def test_unknown_fields_are_named_once_by_a_decoder() -> None:
-    """Later pages are read as fast as if there were none."""
+    """A decoder names each unknown field once."""
     decoder = activity_decoder()
     new = BODY[:-1] + b', "new": 1}'
     assert [decoder.decode(body)[1] for body in (BODY, new, new)] == [set(), {"new"}, set()]
 
 
 def test_many_unknown_fields_are_counted_and_few_named() -> None:
-    """With 200,000 of them, the time and the message are bounded."""
+    """Many unknown fields are counted and few of them named, in bounded time and length."""
     members = ", ".join(f'"field {number:06}": {{}}' for number in range(200_000))
-    begun = time.process_time()
+    start = time.process_time()
     names = unknown_fields_of(BODY.replace(b'"userId"', f'{members}, "userId"'.encode()))
     sentence = describe_unknown_fields(names, lambda name: name.replace("field 000003", "[hidden]"))
-    assert time.process_time() - begun < 10
+    assert time.process_time() - start < 10
     assert len(names) == 200_000
     assert "200,000 unknown fields" in sentence
     assert sentence.count("field 0000") == 9
@@ -367,7 +367,7 @@ def test_many_unknown_fields_are_counted_and_few_named() -> None:
     ],
 )
 def test_gongs_envelope_is_recognized(body: bytes, request_id: str | None, errors: list[str] | None) -> None:
-    """Its request ID or its errors are enough."""
+    """Gong's envelope is recognized by its request ID or its errors."""
     envelope = decode_envelope(body)
     assert envelope is not None
     assert (envelope.request_id, envelope.errors) == (request_id, errors)
@@ -378,5 +378,5 @@ def test_gongs_envelope_is_recognized(body: bytes, request_id: str | None, error
     [b"", b"<html>", b"{}", b"[]", b'{"requestId": "", "errors": []}', b'{"errors": [1]}', b"\xff", b"[" * 100_000],
 )
 def test_anything_else_is_not_an_envelope(body: bytes) -> None:
-    """A wrong host responds with 404, too, in its own words."""
+    """Anything else isn't an envelope."""
     assert decode_envelope(body) is None

@@ -1,4 +1,4 @@
-"""Retries: how many, and after which waits."""
+"""Retries: their number, and the waits in between."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from requests.structures import CaseInsensitiveDict
 from support.default_config import settings_with
 from support.fake_clock import FakeClock
 from support.hypothesis_settings import FEW
-from support.sandbox_clients import retries_of
+from support.sandbox_clients import make_retries
 
 from tap_gong_activity.base.cancellation import CancelledError
 from tap_gong_activity.base.errors import GongError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Attempt:
     """Fails a number of times, then returns its number."""
 
-    def __init__(self, failures: float = float("inf"), **options: Any) -> None:  # noqa: ANN401 (those of RetryableError)
+    def __init__(self, failures: float = float("inf"), **options: Any) -> None:  # noqa: ANN401 - those of RetryableError
         self.calls = 0
         self._failures = failures
         self._options = options
@@ -52,14 +52,14 @@ def failing_with(*statuses: int) -> Callable[[], str]:
     return attempt
 
 
-def retrying(clock: FakeClock, **given_settings: Any) -> tuple[Retries, Tally, list[str]]:  # noqa: ANN401 (settings)
+def retrying(clock: FakeClock, **settings: Any) -> tuple[Retries, Tally, list[str]]:  # noqa: ANN401 - those of the tap
     """Return retries with these settings, their counts and their log."""
     tally, log = Tally(), list[str]()
-    return retries_of(settings_with(**given_settings), clock=clock, tally=tally, log=log.append), tally, log
+    return make_retries(settings_with(**settings), clock=clock, tally=tally, log=log.append), tally, log
 
 
-def test_a_success_is_not_retried() -> None:
-    """The result is returned at once."""
+def test_success_is_not_retried() -> None:
+    """A successful attempt isn't retried."""
     clock, attempt = FakeClock(), Attempt(0)
     retries, tally, log = retrying(clock)
     assert retries.call(attempt) == 1
@@ -67,27 +67,27 @@ def test_a_success_is_not_retried() -> None:
 
 
 @pytest.mark.parametrize("max_retries", [0, 2])
-def test_there_are_as_many_attempts_as_the_setting_says(max_retries: int) -> None:
-    """One more than retries; the error names the last failure and the number of attempts."""
+def test_max_retries_limits_attempts(max_retries: int) -> None:
+    """There's one attempt more than max_retries; the error has the last failure and the number of attempts."""
     attempt = Attempt(status=503)
     retries, tally, log = retrying(FakeClock(), max_retries=max_retries)
-    with pytest.raises(GongError, match=f"^Failure {max_retries + 1}; giving up after ") as caught:
+    with pytest.raises(GongError, match=f"^Failure {max_retries + 1}; giving up after ") as raised:
         retries.call(attempt)
-    assert caught.value.status == 503
+    assert raised.value.status == 503
     assert (attempt.calls, tally.retries, len(log)) == (max_retries + 1, max_retries, max_retries)
-    assert str(caught.value).endswith(
+    assert str(raised.value).endswith(
         f"{max_retries + 1} attempts" if max_retries else "1 attempt, as max_retries is 0"
     )
 
 
-def test_the_last_attempt_can_succeed() -> None:
-    """Its result is returned."""
+def test_last_attempt_can_succeed() -> None:
+    """The result of the last attempt is returned if it succeeds."""
     retries, _, _ = retrying(FakeClock(), max_retries=2)
     assert retries.call(Attempt(2)) == 3
 
 
 def test_waits_double_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The waits without jitter, which can only shorten them."""
+    """Without jitter, waits double up to a minute."""
     monkeypatch.setattr("random.uniform", lambda _least, most: most)
     clock = FakeClock()
     retries, _, log = retrying(clock, max_retries=9)
@@ -100,7 +100,7 @@ def test_waits_double_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
 @FEW
 @given(max_retry_wait=st.floats(0, 100), max_retries=st.integers(0, 12))
 def test_waits_have_full_jitter_below_max_retry_wait(max_retry_wait: float, max_retries: int) -> None:
-    """No wait exceeds the setting or the exponential backoff."""
+    """No wait exceeds max_retry_wait or the exponential backoff."""
     clock = FakeClock()
     retries, _, _ = retrying(clock, max_retries=max_retries, max_retry_wait=max_retry_wait)
     with pytest.raises(GongError):
@@ -109,8 +109,8 @@ def test_waits_have_full_jitter_below_max_retry_wait(max_retry_wait: float, max_
     assert all(0 <= wait <= min(2**number, 60, max_retry_wait) for number, wait in enumerate(clock.waits))
 
 
-def test_waits_differ() -> None:
-    """Threads and runs that failed together don't retry together."""
+def test_waits_are_random() -> None:
+    """Waits are random, so that threads and runs that failed together don't retry together."""
     clock = FakeClock()
     retries, _, _ = retrying(clock, max_retries=40)
     with pytest.raises(GongError):
@@ -118,8 +118,8 @@ def test_waits_differ() -> None:
     assert len(set(clock.waits)) == 40
 
 
-def test_a_429_does_not_count_as_a_retry() -> None:
-    """Other failures in between do."""
+def test_429_does_not_count_as_a_retry() -> None:
+    """A 429 doesn't count as a retry, and other failures in between do."""
     clock, attempt = FakeClock(), failing_with(429, 429, 503, 429, 503, 429, 429)
 
     retries, tally, log = retrying(clock, max_retries=2)
@@ -128,8 +128,8 @@ def test_a_429_does_not_count_as_a_retry() -> None:
     assert [line.endswith(" of 3)") for line in log] == [False, False, True, False, True, False, False]
 
 
-def test_a_429_waits_at_least_half_of_the_backoff() -> None:
-    """Any other response in between resets the backoff."""
+def test_429_waits_at_least_half_of_the_backoff() -> None:
+    """A 429 waits at least half of the backoff, which any other response resets."""
     clock, attempt = FakeClock(), failing_with(429, 429, 429, 503, 429)
 
     retrying(clock)[0].call(attempt)
@@ -139,10 +139,10 @@ def test_a_429_waits_at_least_half_of_the_backoff() -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(("seconds", "waits"), [(7.0, [7, 7, 7, 8]), (None, [1, 2, 4, 8])])
-def test_the_longer_of_backoff_and_retry_after_is_waited(
+def test_longer_of_backoff_and_retry_after_is_waited(
     status: int, seconds: float | None, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Retry-After counts with any status."""
+    """The wait is the longer of backoff and Retry-After, with any status."""
     monkeypatch.setattr("random.uniform", lambda _least, most: most)
     clock = FakeClock()
     retries, _, _ = retrying(clock)
@@ -151,27 +151,27 @@ def test_the_longer_of_backoff_and_retry_after_is_waited(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_longer_wait_than_the_setting_ends_the_run(status: int) -> None:
-    """The error names the wait and when it would end."""
+def test_retry_after_above_max_retry_wait_is_fatal(status: int) -> None:
+    """A Retry-After above max_retry_wait is an error with the wait and its end."""
     retries, _, log = retrying(FakeClock(), max_retry_wait=600)
     with pytest.raises(
         FatalError, match=r"with a Retry-After of 7,200 s \(until 2025-03-12 22:00 UTC\), longer"
-    ) as caught:
+    ) as raised:
         retries.call(Attempt(status=status, retry_after=7_200.0))
-    assert caught.value.status == status
+    assert raised.value.status == status
     assert log == []
 
 
 @pytest.mark.parametrize(("max_retry_wait", "retry_after"), [(0, None), (600, None), (600, 1.0)])
-def test_429_in_a_row_ends_the_run_after_max_retry_wait(max_retry_wait: int, retry_after: float | None) -> None:
-    """The error names the setting; even with 0 the request is retried once."""
+def test_429_for_max_retry_wait_is_fatal(max_retry_wait: int, retry_after: float | None) -> None:
+    """A request that is refused with 429 for max_retry_wait fails, after at least one retry."""
     clock, attempt = FakeClock(), Attempt(status=429, retry_after=retry_after)
     retries, _, _ = retrying(clock, max_retry_wait=max_retry_wait, max_retries=0)
-    # What counts is the time since the first refusal.
-    clock.pass_by(1_000)
-    with pytest.raises(FatalError, match=rf"max_retry_wait \({max_retry_wait} s\)") as caught:
+    # Only the time since the first 429 counts.
+    clock.advance(1_000)
+    with pytest.raises(FatalError, match=rf"max_retry_wait \({max_retry_wait} s\)") as raised:
         retries.call(attempt)
-    assert caught.value.status == 429
+    assert raised.value.status == 429
     assert attempt.calls >= 2
     assert max_retry_wait <= sum(clock.waits) <= max_retry_wait + 60
 
@@ -197,7 +197,7 @@ NOW = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
         ("Wed, 12 Mar 2025 20:01:30 GMT, Wed, 12 Mar 2025 20:02:00 GMT", None, 120),
         ("5, Wed, 12 Mar 2025 20:01:30 GMT", None, 90),
         ("31622400", None, 31_622_400),
-        # Measured against the response's own clock, which may be hours ahead or behind.
+        # Relative to the response's Date, which may be hours off.
         ("Wed, 12 Mar 2025 22:00:02 GMT", "Wed, 12 Mar 2025 22:00:00 GMT", 2),
         ("Wed, 12 Mar 2025 20:01:30 GMT", "yesterday", 90),
         # Not a wait.
@@ -213,19 +213,19 @@ NOW = datetime(2025, 3, 12, 20, tzinfo=timezone.utc)
         ("9" * 60_000, None, None),
     ],
 )
-def test_a_retry_after_is_a_number_a_date_or_a_list(value: str, date: str | None, seconds: float | None) -> None:
-    """Anything else is ignored, and so are the past and what is over a year away."""
+def test_retry_after_is_a_number_a_date_or_a_list(value: str, date: str | None, seconds: float | None) -> None:
+    """A Retry-After is a number, a date or a list; the past and more than a year are ignored."""
     headers = CaseInsensitiveDict({"retry-after": value, **({"date": date} if date else {})})
     assert retry_after(headers, NOW) == seconds
 
 
-def test_most_responses_have_no_retry_after() -> None:
-    """None means that there's no wait to honor."""
+def test_missing_retry_after_is_none() -> None:
+    """Without the header, there's no Retry-After."""
     assert retry_after({}, NOW) is None
 
 
 def test_other_errors_are_not_retried() -> None:
-    """A refusal, a bug and the end of the run are raised unchanged."""
+    """Other errors are raised unchanged."""
     for error in (GongError("Refused", 400), ValueError("A bug"), CancelledError()):
         calls: list[int] = []
 
@@ -234,14 +234,14 @@ def test_other_errors_are_not_retried() -> None:
             raise error
 
         retries, _, _ = retrying(FakeClock())
-        with pytest.raises(type(error)) as caught:
+        with pytest.raises(type(error)) as raised:
             retries.call(fail)
-        assert caught.value is error
+        assert raised.value is error
         assert calls == [1]
 
 
-def test_the_end_of_the_run_ends_the_wait() -> None:
-    """There's no further attempt."""
+def test_stop_ends_the_wait() -> None:
+    """The end of the run ends the wait, without a further attempt."""
     clock, attempt = FakeClock(), Attempt()
     clock.on_wait = lambda _: clock.stop()
     retries, _, _ = retrying(clock)
@@ -250,8 +250,8 @@ def test_the_end_of_the_run_ends_the_wait() -> None:
     assert attempt.calls == 1
 
 
-def test_every_wait_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It's the clock's, and not `time.sleep`, which nothing interrupts."""
+def test_waits_use_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits use the clock, which can be stopped, and never `time.sleep`."""
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     retries, _, _ = retrying(FakeClock())

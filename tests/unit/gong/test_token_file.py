@@ -1,4 +1,4 @@
-"""The OAuth token file: other tools that write it, and a disk that fails."""
+"""The OAuth token file: other tools that write it, and disks that fail."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_file_that_was_replaced_before_it_was_locked_is_opened_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The lock must be on the file that other processes find at the path."""
+def test_file_replaced_before_locking_is_reopened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is replaced before it's locked is opened again."""
     path, successor = tmp_path / "tokens.json", tmp_path / "tokens.json.new"
     for written, content in ((path, '{"refresh_token": "old"}'), (successor, '{"refresh_token": "new"}')):
         written.write_text(content)
         written.chmod(0o600)
     flock = fcntl.flock
 
-    def flock_after_replacement(file: Any, operation: int) -> None:  # noqa: ANN401 - whatever has a descriptor
+    def flock_after_replacement(file: Any, operation: int) -> None:  # noqa: ANN401 - a file or a descriptor
         if successor.exists():
             successor.replace(path)
         flock(file, operation)
@@ -38,10 +36,8 @@ def test_a_file_that_was_replaced_before_it_was_locked_is_opened_again(
         assert file.read() == {"refresh_token": "new"}
 
 
-def test_a_successor_that_cannot_be_stored_needs_a_new_authorization(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Gong accepts the old refresh token no longer, and the message says what to do."""
+def test_unstored_token_needs_a_new_authorization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a new refresh token can't be stored, the error says to authorize the app again."""
     path = tmp_path / "tokens.json"
     path.write_text("{}")
 
@@ -49,16 +45,16 @@ def test_a_successor_that_cannot_be_stored_needs_a_new_authorization(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with locked_token_file(path, FakeClock(), lambda _: None) as file, pytest.raises(TapError) as caught:
+    with locked_token_file(path, FakeClock(), lambda _: None) as file, pytest.raises(TapError) as error:
         file.write({"refresh_token": "new"})
-    assert str(caught.value) == (
+    assert str(error.value) == (
         f"Gong has issued a new refresh token, but it couldn't be stored in {path} (Input/output error): authorize the "
         "app in Gong again and put its refresh_token there."
     )
 
 
-def test_a_file_that_cannot_be_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some network file systems have no locks."""
+def test_file_that_cannot_be_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that can't be locked, as on some network file systems, is an error with its path."""
     path = tmp_path / "tokens.json"
     path.write_text("{}")
 
@@ -73,8 +69,8 @@ def test_a_file_that_cannot_be_locked_is_named(tmp_path: Path, monkeypatch: pyte
         pass
 
 
-def test_a_pipe_is_not_a_token_file(tmp_path: Path) -> None:
-    """Its content would be gone once it's read."""
+def test_pipe_is_not_a_token_file(tmp_path: Path) -> None:
+    """A pipe is rejected as a token file, because its content can be read only once."""
     path = tmp_path / "tokens.json"
     os.mkfifo(path, 0o600)
     with (
@@ -84,8 +80,8 @@ def test_a_pipe_is_not_a_token_file(tmp_path: Path) -> None:
         file.read()
 
 
-def test_the_room_and_the_successor_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They're on the disk before the caller continues, so that they survive a power cut."""
+def test_room_and_new_token_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reserved room and the new token are synced to the disk before the caller continues."""
     path = tmp_path / "tokens.json"
     path.write_text('{"refresh_token": "old"}')
     path.chmod(0o600)

@@ -1,4 +1,4 @@
-"""Exchanges over real sockets: whatever the server does, each ends by its deadline and within its maximum size."""
+"""Exchanges over real sockets: each ends by its deadline and within its maximum size, whatever the server does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.raw_server import SELF_SIGNED, serving, serving_tls
+from support.raw_server import SELF_SIGNED, serve_connections, serve_tls_connections
 
 from tap_gong_activity.base.errors import GongError
 from tap_gong_activity.gong.retries import RetryableError
@@ -51,8 +51,8 @@ ENDLESS = {
 
 
 @contextlib.contextmanager
-def exchanging(**options: Any) -> Iterator[Transport]:  # noqa: ANN401 - those of Transport
-    """A transport, closed at the end."""
+def open_transport(**options: Any) -> Iterator[Transport]:  # noqa: ANN401 - those of Transport
+    """Yield a transport, and close it."""
     transport = Transport(**{"user_agent": "test", "timeout": 30, **options})
     try:
         yield transport
@@ -61,14 +61,14 @@ def exchanging(**options: Any) -> Iterator[Transport]:  # noqa: ANN401 - those o
 
 
 def failure(url: str, **options: Any) -> str:  # noqa: ANN401 - those of Transport
-    """Send a request and return the message that it fails with, preceded by the kind of the error."""
-    with exchanging(**options) as transport, pytest.raises((GongError, RetryableError)) as caught:
+    """Send a request, and return the type and the message of the error."""
+    with open_transport(**options) as transport, pytest.raises((GongError, RetryableError)) as error:
         transport.exchange(requests.Request("POST", url, data=b"{}"), max_bytes=MAX_BYTES)
-    return f"{type(caught.value).__name__}: {caught.value}"
+    return f"{type(error.value).__name__}: {error.value}"
 
 
 def receive(connection: socket.socket) -> None:
-    """Receive the request of `failure` to its end."""
+    """Receive the whole request of `failure`."""
     while not connection.recv(65_536).endswith(b"{}"):
         pass
 
@@ -77,8 +77,8 @@ def receive(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("endless", ENDLESS)
-def test_a_response_that_drips_ends_with_its_timeout(endless: str) -> None:
-    """The connection stays alive, and the drops can be part of anything."""
+def test_dripping_response_times_out(endless: str) -> None:
+    """A response that drips times out, whichever part of it drips."""
     start, drops = ENDLESS[endless]
     ticking = itertools.count(0, 0.5)
 
@@ -90,39 +90,39 @@ def test_a_response_that_drips_ends_with_its_timeout(endless: str) -> None:
             if over.wait(0.0005):
                 return
 
-    with serving(drip) as url:
+    with serve_connections(drip) as url:
         message = failure(url, monotonic=lambda: next(ticking))
     assert message.startswith("RetryableError: ")
     assert message.endswith(" within 30 s")
 
 
-def test_a_response_that_stops_ends_with_its_timeout() -> None:
-    """Its head would look complete if the connection ended."""
+def test_stalled_response_times_out() -> None:
+    """A response that stalls times out."""
 
     def stop(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(HEAD + b"Content-Length: 0\r\n")
         over.wait()
 
-    with serving(stop) as url:
+    with serve_connections(stop) as url:
         assert failure(url, timeout=0.1) == f"RetryableError: {url} didn't respond within 0.1 s"
 
 
-def test_a_peer_that_does_not_read_ends_with_the_timeout() -> None:
-    """A request with many user IDs is larger than a socket's buffer."""
+def test_peer_that_does_not_read_times_out() -> None:
+    """A request that the peer doesn't read times out."""
 
     def ignore(_connection: socket.socket, over: threading.Event) -> None:
         over.wait()
 
     with (
-        serving(ignore) as url,
-        exchanging(timeout=0.1) as transport,
+        serve_connections(ignore) as url,
+        open_transport(timeout=0.1) as transport,
         pytest.raises(RetryableError, match=r"didn't respond within 0\.1 s"),
     ):
         transport.exchange(requests.Request("POST", url, data=b" " * 20_000_000), max_bytes=MAX_BYTES)
 
 
-def test_sending_is_part_of_the_time() -> None:
-    """A peer that reads steadily doesn't extend it."""
+def test_timeout_includes_sending() -> None:
+    """The timeout includes sending, even if the peer reads steadily."""
     ticking = itertools.count(0, 0.5)
 
     def read_all(connection: socket.socket, _over: threading.Event) -> None:
@@ -131,15 +131,15 @@ def test_sending_is_part_of_the_time() -> None:
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
 
     with (
-        serving(read_all) as url,
-        exchanging(monotonic=lambda: next(ticking)) as transport,
+        serve_connections(read_all) as url,
+        open_transport(monotonic=lambda: next(ticking)) as transport,
         pytest.raises(RetryableError, match=r"didn't respond within 30 s"),
     ):
         transport.exchange(requests.Request("POST", url, data=b" " * 2_000_000), max_bytes=MAX_BYTES)
 
 
-def test_head_and_body_share_the_time() -> None:
-    """A head that arrives late leaves less of it."""
+def test_head_and_body_share_the_timeout() -> None:
+    """Head and body share one timeout."""
     now, is_read = [0.0], threading.Event()
 
     def monotonic() -> float:
@@ -155,12 +155,12 @@ def test_head_and_body_share_the_time() -> None:
         now[0] = 40.0
         connection.sendall(b"{}")
 
-    with serving(respond_slowly) as url:
+    with serve_connections(respond_slowly) as url:
         assert failure(url, monotonic=monotonic) == f"RetryableError: The response of {url} didn't arrive within 30 s"
 
 
 def test_no_thread_watches_a_response() -> None:
-    """A limit on threads must not end a run."""
+    """A timeout needs no thread."""
     threads: list[int] = []
 
     def count(connection: socket.socket, _over: threading.Event) -> None:
@@ -169,20 +169,20 @@ def test_no_thread_watches_a_response() -> None:
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
 
     before = threading.active_count() + 1
-    with serving(count) as url, exchanging() as transport:
+    with serve_connections(count) as url, open_transport() as transport:
         assert transport.exchange(requests.Request("GET", url), max_bytes=MAX_BYTES).body == b"{}"
     assert threads == [before]
 
 
-def test_an_address_that_is_a_black_hole_takes_no_time_from_the_response(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host may have two addresses, of which the first doesn't respond."""
+def test_unreachable_address_does_not_shorten_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time to connect to an unreachable address doesn't count towards the timeout of the response."""
     hole = socket.create_server(("127.0.0.1", 0), backlog=0)
     filler = socket.create_connection(hole.getsockname())
     resolve = socket.getaddrinfo
 
     def both(host: str, port: int, *args: Any) -> Any:  # noqa: ANN401 - as the socket module
-        found = resolve("127.0.0.1", port, *args)
-        return [(*found[0][:4], hole.getsockname()), *found] if host == "gong.test" else found
+        addresses = resolve("127.0.0.1", port, *args)
+        return [(*addresses[0][:4], hole.getsockname()), *addresses] if host == "gong.test" else addresses
 
     def late(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(65_536)
@@ -190,13 +190,13 @@ def test_an_address_that_is_a_black_hole_takes_no_time_from_the_response(monkeyp
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
 
     monkeypatch.setattr("urllib3.util.connection.socket.getaddrinfo", both)
-    with hole, filler, serving(late) as url, exchanging(timeout=1.05, connect_timeout=0.5) as transport:
+    with hole, filler, serve_connections(late) as url, open_transport(timeout=1.05, connect_timeout=0.5) as transport:
         request = requests.Request("GET", url.replace("127.0.0.1", "gong.test"))
         assert transport.exchange(request, max_bytes=MAX_BYTES).body == b"{}"
 
 
-def test_connecting_has_a_timeout_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy can drip its response to CONNECT."""
+def test_connecting_has_its_own_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connecting has its own timeout, which includes a proxy's response to CONNECT."""
     ticking = itertools.count(0, 0.5)
 
     def drip(connection: socket.socket, over: threading.Event) -> None:
@@ -205,14 +205,14 @@ def test_connecting_has_a_timeout_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
         while not over.wait(0.0005):
             connection.sendall(b"a")
 
-    with serving(drip) as url:
+    with serve_connections(drip) as url:
         monkeypatch.setenv("https_proxy", url)
         message = failure("https://gong.test", connect_timeout=10, monotonic=lambda: next(ticking))
         assert message == f"RetryableError: Connection to https://gong.test through the proxy {url} failed (timed out)"
 
 
-def test_the_tls_handshake_gets_what_the_proxy_has_left_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both are part of connecting."""
+def test_proxy_and_tls_handshake_share_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy's response and the TLS handshake share the timeout for connecting."""
     now = [0.0]
 
     def take_the_time(connection: socket.socket, over: threading.Event) -> None:
@@ -221,36 +221,36 @@ def test_the_tls_handshake_gets_what_the_proxy_has_left_of_the_time(monkeypatch:
         connection.sendall(HEAD + b"\r\n")
         over.wait()
 
-    with serving(take_the_time) as url:
+    with serve_connections(take_the_time) as url:
         monkeypatch.setenv("https_proxy", url)
-        began = time.monotonic()
+        start = time.monotonic()
         assert failure("https://gong.test", connect_timeout=30, monotonic=lambda: now[0]).endswith("failed (timed out)")
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - start < 20
 
 
-def test_a_request_is_announced_right_before_it_is_sent() -> None:
-    """The connection, new or kept, is established by then."""
+def test_before_send_is_called_right_before_sending() -> None:
+    """`before_send` is called once the connection is established, right before a request is sent."""
     seen: list[str] = []
 
-    def answer_twice(connection: socket.socket, over: threading.Event) -> None:
+    def respond_twice(connection: socket.socket, over: threading.Event) -> None:
         for _ in range(2):
             connection.recv(65_536)
             seen.append("arrived")
             connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
         over.wait()
 
-    with serving(answer_twice) as url, exchanging(before_send=lambda: seen.append("sent")) as transport:
+    with serve_connections(respond_twice) as url, open_transport(before_send=lambda: seen.append("sent")) as transport:
         for _ in range(2):
             transport.exchange(requests.Request("GET", url), max_bytes=MAX_BYTES)
     assert seen == ["sent", "arrived"] * 2
 
 
-def test_a_connection_that_the_server_closes_during_a_wait_is_replaced() -> None:
-    """That happens before the request is sent, so that it costs no retry."""
+def test_connection_that_the_server_closes_during_a_wait_is_replaced() -> None:
+    """A connection that the server closes during `before_send` is replaced without a retry."""
     waiting, closed = threading.Event(), threading.Event()
     calls: list[None] = []
 
-    def answer_once(connection: socket.socket, _over: threading.Event) -> None:
+    def respond_once(connection: socket.socket, _over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
         waiting.wait(30)
@@ -263,7 +263,7 @@ def test_a_connection_that_the_server_closes_during_a_wait_is_replaced() -> None
             waiting.set()
             closed.wait(30)
 
-    with serving(answer_once) as url, exchanging(before_send=wait) as transport:
+    with serve_connections(respond_once) as url, open_transport(before_send=wait) as transport:
         for _ in range(2):
             assert transport.exchange(requests.Request("GET", url), max_bytes=MAX_BYTES).body == b"{}"
 
@@ -289,8 +289,8 @@ def bomb(size: int) -> bytes:
     ],
     ids=["length", "chunks", "one byte more", "gzip", "chunk extensions", "trailers", "deflate blocks"],
 )
-def test_a_response_that_is_too_large_is_not_read_to_its_end(start: bytes, drops: Iterator[bytes]) -> None:
-    """It can be too large before or after decompression."""
+def test_too_large_response_is_not_read_completely(start: bytes, drops: Iterator[bytes]) -> None:
+    """A response that is too large, before or after decompression, isn't read completely."""
 
     def flood(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(65_536)
@@ -300,25 +300,25 @@ def test_a_response_that_is_too_large_is_not_read_to_its_end(start: bytes, drops
             if over.is_set():
                 return
 
-    with serving(flood) as url:
+    with serve_connections(flood) as url:
         assert failure(url) == (f"GongError: The response of {url} is larger than the maximum of {MAX_BYTES:,} bytes")
 
 
-def test_a_head_that_is_too_large_is_not_read_to_its_end() -> None:
-    """It can begin with any number of `100 Continue` responses."""
+def test_too_large_head_is_not_read_completely() -> None:
+    """A head that is too large isn't read completely, including `100 Continue` responses."""
 
     def announce(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(65_536)
         while not over.is_set():
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
 
-    with serving(announce) as url:
+    with serve_connections(announce) as url:
         assert failure(url).startswith(f"GongError: The response of {url} has more than")
 
 
 @pytest.mark.parametrize("status", [301, 500])
-def test_only_the_first_part_of_the_body_of_an_error_is_read(status: int) -> None:
-    """Its status is what counts."""
+def test_body_of_an_error_is_read_partly(status: int) -> None:
+    """Only the first part of an error's body is read."""
 
     def refuse(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(65_536)
@@ -326,21 +326,21 @@ def test_only_the_first_part_of_the_body_of_an_error_is_read(status: int) -> Non
         while not over.is_set():
             connection.sendall(bytes(65_536))
 
-    with serving(refuse) as url, exchanging() as transport:
+    with serve_connections(refuse) as url, open_transport() as transport:
         response = transport.exchange(requests.Request("GET", url), max_bytes=MAX_BYTES)
     assert (response.status, response.is_truncated) == (status, False)
     assert len(response.body) <= MAX_ERROR_BYTES + 262_144
 
 
 def test_no_cookie_is_kept() -> None:
-    """They could pile up."""
+    """Cookies aren't sent back."""
     received: list[bytes] = []
 
     def set_cookie(connection: socket.socket, _over: threading.Event) -> None:
         received.append(connection.recv(65_536))
         connection.sendall(HEAD + b"Set-Cookie: a=b\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
 
-    with serving(set_cookie) as url, exchanging() as transport:
+    with serve_connections(set_cookie) as url, open_transport() as transport:
         for _ in range(2):
             transport.exchange(requests.Request("GET", url), max_bytes=MAX_BYTES)
     assert len(received) == 2
@@ -358,27 +358,27 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_refuses_the_sign_in_is_named(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is retried, and the message has no password."""
+def test_proxy_that_refuses_the_sign_in_is_named(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 407 of a proxy is a fatal error with the proxy's URL, without its password."""
 
     def refuse(connection: socket.socket, _over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
 
-    with serving(refuse) as url:
+    with serve_connections(refuse) as url:
         monkeypatch.setenv(f"{scheme}_proxy", url.replace("://", "://somebody:hunter2@"))
         message = failure(f"{scheme}://gong.test")
     assert message.startswith(f"FatalError: The proxy {url} refuses the sign-in (407")
 
 
-def test_a_proxy_that_cannot_connect_is_named_with_its_response(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another attempt may succeed."""
+def test_proxy_that_cannot_connect_is_named_with_its_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that can't connect is a retryable error with the proxy's URL and response."""
 
     def refuse(connection: socket.socket, _over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
 
-    with serving(refuse) as url:
+    with serve_connections(refuse) as url:
         monkeypatch.setenv("https_proxy", url)
         assert failure("https://gong.test") == (
             f"RetryableError: Connection to https://gong.test through the proxy {url} failed "
@@ -386,13 +386,13 @@ def test_a_proxy_that_cannot_connect_is_named_with_its_response(monkeypatch: pyt
         )
 
 
-def test_a_connection_that_is_closed_without_a_response_is_named_by_its_error() -> None:
-    """The operating system has no words for it."""
+def test_connection_closed_without_a_response_is_named() -> None:
+    """A connection that is closed without a response is a retryable error with the name of the exception."""
 
     def close(connection: socket.socket, _over: threading.Event) -> None:
         receive(connection)
 
-    with serving(close) as url:
+    with serve_connections(close) as url:
         assert failure(url) == f"RetryableError: Connection to {url} failed (RemoteDisconnected)"
 
 
@@ -400,16 +400,16 @@ def test_a_connection_that_is_closed_without_a_response_is_named_by_its_error() 
     "proxy",
     ["http://:8080", "http://", "http://u:p@", "ftp://proxy:21", "socks9://hunter2", "http://[::1", "http://p:x"],
 )
-def test_a_proxy_url_that_cannot_be_used_is_one_sentence(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the variables, not the URL, which can contain a password."""
+def test_invalid_proxy_url_is_one_error(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invalid proxy URL is an error with the variable, but not the URL, which can contain a password."""
     monkeypatch.setenv("https_proxy", proxy)
     message = failure("https://gong.test")
     assert message.startswith("FatalError: The proxy URL in the environment variable https_proxy")
     assert "hunter2" not in message
 
 
-def test_a_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has the bounds of any other connection, and resolves the host's name."""
+def test_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SOCKS proxy is used like any other, and can resolve the host's name."""
     received: list[bytes] = []
 
     def proxy(connection: socket.socket, _over: threading.Event) -> None:
@@ -421,7 +421,7 @@ def test_a_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
 
     sent: list[str] = []
-    with serving(proxy) as url, exchanging(before_send=lambda: sent.append("sent")) as transport:
+    with serve_connections(proxy) as url, open_transport(before_send=lambda: sent.append("sent")) as transport:
         monkeypatch.setenv("http_proxy", url.replace("http", "socks5h"))
         assert transport.exchange(requests.Request("GET", "http://gong.test/"), max_bytes=MAX_BYTES).body == b"{}"
     assert b"gong.test" in received[1]
@@ -429,22 +429,22 @@ def test_a_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent == ["sent"]
 
 
-def test_a_socks_proxy_that_refuses_the_sign_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It fails like an HTTP proxy's 407."""
+def test_socks_proxy_that_refuses_the_sign_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SOCKS proxy that refuses the sign-in fails like an HTTP proxy with 407."""
 
     def refuse(connection: socket.socket, _over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(b"\x05\xff")
 
-    with serving(refuse) as url:
+    with serve_connections(refuse) as url:
         monkeypatch.setenv("http_proxy", url.replace("http", "socks5"))
         assert failure("http://gong.test").startswith(
             f"FatalError: The proxy {url.replace('http', 'socks5')} refuses the sign-in (407"
         )
 
 
-def test_a_socks_proxy_without_its_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the package."""
+def test_socks_proxy_without_its_package_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SOCKS proxy without its Python package is an error that names the package."""
     monkeypatch.setattr("requests.adapters.SOCKSProxyManager", _missing_dependencies)
     monkeypatch.setenv("https_proxy", "socks5://somebody:hunter2@proxy:1080")
     assert failure("https://gong.test").startswith(
@@ -457,11 +457,11 @@ def _missing_dependencies(*_args: Any, **_options: Any) -> Any:  # noqa: ANN401 
     raise requests.exceptions.InvalidSchema(message)
 
 
-def test_a_ca_bundle_that_cannot_be_read_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:  # noqa: ANN401 - a Path
-    """It may not exist or not be one."""
+def test_unreadable_ca_bundle_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:  # noqa: ANN401 - a Path
+    """A CA bundle that is missing or invalid is an error that names its variable."""
     for name in ("none.pem", "bad.pem"):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / name))
-        with serving(lambda _connection, _over: None) as url:
+        with serve_connections(lambda _connection, _over: None) as url:
             message = failure(url.replace("http", "https"))
             assert "REQUESTS_CA_BUNDLE" not in failure(url)
         assert message.startswith("FatalError: The CA bundle named by the environment variable REQUESTS_CA_BUNDLE"), (
@@ -479,29 +479,29 @@ def respond(connection: socket.socket, _over: threading.Event) -> None:
     connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
 
 
-def test_an_untrusted_certificate_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the variable that makes it trusted; it stays untrusted for other hosts."""
-    with serving_tls(respond) as url:
+def test_untrusted_certificate_is_fatal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An untrusted certificate is a fatal error that names the variable with which to trust it."""
+    with serve_tls_connections(respond) as url:
         assert failure(url).startswith(
             f"FatalError: The TLS certificate of {url} isn't trusted (self-signed certificate)"
         )
         assert "REQUESTS_CA_BUNDLE" in failure(url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(SELF_SIGNED))
-        with exchanging() as transport:
+        with open_transport() as transport:
             assert transport.exchange(requests.Request("GET", url), max_bytes=MAX_BYTES).body == b"{}"
         assert "FatalError: The TLS certificate of https://localhost" in failure(url.replace("127.0.0.1", "localhost"))
 
 
 def test_other_tls_errors_are_retried() -> None:
-    """The port may speak plain HTTP, for example."""
-    with serving(respond) as url:
+    """Other TLS errors, as from a port with plain HTTP, are retried."""
+    with serve_connections(respond) as url:
         assert failure(url.replace("http", "https")).startswith(
             f"RetryableError: Connection to {url.replace('http', 'https')}"
         )
 
 
-def test_a_response_over_tls_that_drips_ends_with_its_timeout() -> None:
-    """Each TLS record holds one byte."""
+def test_dripping_response_over_tls_times_out() -> None:
+    """A response over TLS times out, even if each TLS record has one byte."""
     ticking = itertools.count(0, 0.5)
 
     def drip(connection: socket.socket, over: threading.Event) -> None:
@@ -510,7 +510,7 @@ def test_a_response_over_tls_that_drips_ends_with_its_timeout() -> None:
         while not over.wait(0.0005):
             connection.sendall(b"a")
 
-    with serving_tls(drip) as url, pytest.MonkeyPatch.context() as patch:
+    with serve_tls_connections(drip) as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv("REQUESTS_CA_BUNDLE", str(SELF_SIGNED))
         assert failure(url, monotonic=lambda: next(ticking)).endswith(" within 30 s")
 
@@ -533,11 +533,11 @@ def test_a_response_over_tls_that_drips_ends_with_its_timeout() -> None:
     ],
 )
 def test_plain_http_is_safe_for_loopback_only(url: str, expected: bool) -> None:  # noqa: FBT001 - a parameter
-    """Others can read requests to any other host."""
+    """Plain HTTP counts as unencrypted, except to a loopback address."""
     assert is_unencrypted(url) is expected
 
 
-def test_an_origin_contains_nothing_private() -> None:
-    """A URL can contain a password or a token."""
+def test_origin_contains_nothing_private() -> None:
+    """An origin contains no credentials, path or query of its URL."""
     assert origin("https://somebody:hunter2@gong.test:8443/path?refresh_token=abc") == "https://gong.test:8443"
     assert origin("hunter2") == origin(None) == ""

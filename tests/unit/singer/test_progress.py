@@ -28,11 +28,11 @@ def test_every_window_is_logged() -> None:
     """Each window's line has the stream, dates, number, rows, requests of the run, and time left."""
     clock, tally, log = FakeClock(), Tally(), list[str]()
     # As if another stream was read before.
-    clock.pass_by(1_000)
+    clock.advance(1_000)
     with Progress("activity_by_day", 3, tally=tally, clock=clock, log=log.append) as progress:
         for requests, rows, seconds in ((2, 9_000, 100), (1, 0, 20), (1_500, 1, 0)):
             tally.add(requests=requests)
-            clock.pass_by(seconds)
+            clock.advance(seconds)
             progress.window_done(WINDOW, rows)
     start = "activity_by_day: 2025-01-01 to 2025-04-01, window"
     assert log == [
@@ -57,7 +57,7 @@ def test_time_left_is_formatted(seconds: float, duration: str) -> None:
     """The time left is the duration of the previous window, in at most two units."""
     clock, log = FakeClock(), list[str]()
     with Progress("activity_by_day", 2, tally=Tally(), clock=clock, log=log.append) as progress:
-        clock.pass_by(seconds)
+        clock.advance(seconds)
         progress.window_done(WINDOW, 0)
     assert log[0].endswith(f" {duration} left")
 
