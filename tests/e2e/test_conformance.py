@@ -43,7 +43,7 @@ def sandbox() -> Iterator[None]:
         yield
 
 
-class TestTap(StandardTests):  # type: ignore[misc,valid-type]  # a class made at run time
+class TestTap(StandardTests):  # type: ignore[misc,valid-type] # a class made at run time
     """The SDK's standard tests, for every stream."""
 
 

@@ -385,18 +385,18 @@ def test_connection_test_reports_each_stream() -> None:
 
 def test_connection_test_retries_once() -> None:
     """--test retries at most once and waits at most ten seconds, because someone is waiting for it."""
-    for refusal in (Status(503), Status(429), Status(429, retry_after="9"), Status(429, retry_after="60")):
-        with serve_sandbox(faults=[Fault(refusal)]) as sandbox:
+    for fault in (Status(503), Status(429), Status(429, retry_after="9"), Status(429, retry_after="60")):
+        with serve_sandbox(faults=[Fault(fault)]) as sandbox:
             result = run(sandbox, "--test")
-        assert str(refusal.status) in assert_failed(result)
+        assert str(fault.status) in assert_failed(result)
         assert len(result.requests) <= 2
         assert result.waited <= 10
 
 
 def test_missing_scope_fails_its_stream_only() -> None:
     """A missing scope fails its stream, and other streams are still read."""
-    refusal = Fault(Status(401, error="You don't have permission to use 'api:stats:user-actions' in your app."), at=1)
-    with serve_sandbox(faults=[refusal]) as sandbox:
+    fault = Fault(Status(401, error="You don't have permission to use 'api:stats:user-actions' in your app."), at=1)
+    with serve_sandbox(faults=[fault]) as sandbox:
         result = run(sandbox, streams=["activity_by_day", "activity_by_month"], max_parallel_windows=1)
 
     assert "activity_by_day" in assert_failed(result)

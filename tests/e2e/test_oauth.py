@@ -150,6 +150,6 @@ def test_signal_waits_at_most_request_timeout_for_a_refresh(forker: TapForker, t
         while not refresh_statuses(sandbox):
             time.sleep(0.01)
         tap.send(signal.SIGTERM)
-        began = time.monotonic()
+        start = time.monotonic()
         assert tap.finish().status == 143
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - start < 10

@@ -74,13 +74,15 @@ def echo_secrets(fault: Status | str, *secrets: str) -> Fault | str:
     """Make the server include the secrets and an email address in its errors."""
     if isinstance(fault, str):
         return fault
-    words = " ".join([*secrets, f"Authorization: Basic {BASIC}", ADDRESS, f"<{ADDRESS}>,", quote(secrets[0], safe="")])
+    message = " ".join(
+        [*secrets, f"Authorization: Basic {BASIC}", ADDRESS, f"<{ADDRESS}>,", quote(secrets[0], safe="")]
+    )
     return Fault(
         Status(
             fault.status,
             retry_after=fault.retry_after,
             envelope=fault.envelope,
-            error=words if fault.error == "ECHO" else fault.error,
+            error=message if fault.error == "ECHO" else fault.error,
             location=fault.location and fault.location.replace("ECHO", quote(secrets[0], safe="")),
         )
     )

@@ -65,7 +65,7 @@ class Machine:
         target = folder / "bin" / "target-postgres"
         program = folder / "target.py"
         program.write_text(TARGET)
-        # Not the interpreter's path after a #!, which can't hold a space.
+        # Not with the interpreter's path after #!, which can't contain a space.
         target.write_text(f"#!/bin/bash\nexec {shlex.quote(sys.executable)} {shlex.quote(str(program))}\n")
         target.chmod(0o755)
         settings = unthrottled_settings(sandbox, start_date=START, end_date=END, periods_per_window=7, max_retries=0)
@@ -141,9 +141,9 @@ def test_success_saves_the_state(machine: Machine, sandbox: Sandbox) -> None:
 def test_failing_tap_keeps_the_confirmed_state(machine: Machine, sandbox: Sandbox) -> None:
     """If the tap fails, the run fails and the state is the last one that the target confirmed."""
     sandbox.inject(f"status=400,from={WINDOWS[1]},at=1")
-    status, sentence = machine.run()
+    status, error = machine.run()
 
-    assert (status, sentence) == (1, "The load failed: the tap ended with status 1, the target with 0.")
+    assert (status, error) == (1, "The load failed: the tap ended with status 1, the target with 0.")
     assert machine.bookmark() == WINDOWS[1]
     assert machine.missing_rows(machine.bookmark()) == set()
     assert machine.run()[0] == 0
@@ -154,10 +154,10 @@ def test_failing_tap_keeps_the_confirmed_state(machine: Machine, sandbox: Sandbo
 def test_failing_target_keeps_the_state(machine: Machine, options: dict[str, object], code: int) -> None:
     """If the target fails or is killed, the run fails and the state doesn't change."""
     machine.configure_target(after=50, **options)
-    status, sentence = machine.run()
+    status, error = machine.run()
 
     assert status == 1
-    assert sentence.endswith(f"the target with {code}.")
+    assert error.endswith(f"the target with {code}.")
     assert machine.bookmark() is None
     machine.configure_target()
     assert machine.run()[0] == 0
@@ -175,9 +175,9 @@ def test_kill_loses_no_row(machine: Machine, killed: str) -> None:
         tap = machine.folder / "bin" / TAP.name
         tap.write_text(f'#!/bin/bash\n{shlex.quote(str(TAP))} "$@" | head --bytes=9000\nkill -KILL $$\n')
         tap.chmod(0o755)
-        status, sentence = machine.run()
+        status, error = machine.run()
         assert status == 1
-        assert "the tap ended with status 137" in sentence
+        assert "the tap ended with status 137" in error
         tap.unlink()
     else:
         machine.configure_target(after=50, pause=[str(arrived), str(go)])
@@ -225,8 +225,8 @@ def test_target_without_a_state_keeps_the_saved_one(machine: Machine) -> None:
 def test_unwritable_state_fails_the_run(machine: Machine) -> None:
     """If the new state can't be saved, the run fails and the old state stays."""
     (machine.folder / "state.next").symlink_to("/dev/full")
-    status, sentence = machine.run()
+    status, error = machine.run()
 
     assert status == 1
-    assert sentence == "The rows were loaded, but their state couldn't be saved; the next run reads them again."
+    assert error == "The rows were loaded, but their state couldn't be saved; the next run reads them again."
     assert machine.bookmark() is None

@@ -74,7 +74,7 @@ class ExpectedWindow:
 def expected_windows(
     grain: str, start: date, end: date, *, periods_per_window: int = 90, include_open_period: bool = False
 ) -> list[ExpectedWindow]:
-    """Split a range into windows of whole periods, and one with the open period."""
+    """Split a range into windows of complete periods, and one with the open period."""
     first = start
     while PERIOD_OF_DAY[grain](first - ONE_DAY) == PERIOD_OF_DAY[grain](start):
         first -= ONE_DAY

@@ -53,7 +53,7 @@ def serve_response(status: str, body: bytes, **headers: str) -> Iterator[str]:
     head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in named.items())
     response = f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
 
-    def handle(connection: socket.socket, _over: threading.Event) -> None:
+    def handle(connection: socket.socket, _is_over: threading.Event) -> None:
         with connection.makefile("rb") as received:
             length = 0
             while (line := received.readline()).strip():

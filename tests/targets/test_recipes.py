@@ -56,7 +56,7 @@ class Recipe:
     types: dict[str, str]
 
     def start(self, tap: Path, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start the script, with a folder that holds the tap's command."""
+        """Start the script, with a folder that contains the tap's command."""
         return subprocess.Popen(
             [sys.executable, self.script, self.database, *arguments],
             env={**clean_environment(), "PATH": f"{tap}{os.pathsep}{os.environ['PATH']}"},

@@ -135,13 +135,13 @@ def test_user_missing_from_one_grain(reconcile: Callable[[Rows, Rows], Warnings]
 
 def test_gap_of_the_company(reconcile: Callable[[Rows, Rows], Warnings]) -> None:
     """Days without rows of any user are reported as one gap, and gaps of single users aren't."""
-    lost = {"2025-03-01", "2025-03-02"}  # a weekend, on which nobody works
-    days = [day for day in DAYS if day["period_start_date"] not in lost]
+    weekend = {"2025-03-01", "2025-03-02"}  # without activity of any user
+    days = [day for day in DAYS if day["period_start_date"] not in weekend]
     gaps = [warning for warning in reconcile(days, MONTHS) if warning[0] == "gap"]
 
     assert gaps == [("gap", "activity_by_day", "2025-03-01", None, None, None, None, None)]
     user = DAYS[0]["user_id"]
-    idle = [day for day in DAYS if day["user_id"] != user or day["period_start_date"] not in lost]
+    idle = [day for day in DAYS if day["user_id"] != user or day["period_start_date"] not in weekend]
     assert [warning for warning in reconcile(idle, MONTHS) if warning[0] == "gap"] == []
     months = [month for month in MONTHS if month["period_start_date"] != FEBRUARY]
     assert ("gap", "activity_by_month", FEBRUARY) in {warning[:3] for warning in reconcile(DAYS, months)}

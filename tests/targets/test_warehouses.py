@@ -278,8 +278,8 @@ def run_example(loaded: Loaded, example: str) -> list[tuple[Any, ...]]:
 
 def user_name(row: dict[str, Any]) -> str:
     """Return a user's name."""
-    given: str = row["user_email_address"] or row["user_id"]
-    return given
+    name: str = row["user_email_address"] or row["user_id"]
+    return name
 
 
 def start(row: dict[str, Any]) -> date:

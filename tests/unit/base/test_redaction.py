@@ -57,8 +57,8 @@ def test_overlapping_secrets_are_redacted_together() -> None:
 @pytest.mark.parametrize("secret", ["wrong", "Wrong", "password", "a", "key", "1", ""])
 def test_secret_that_is_a_word_stays_in_sentences(secret: str) -> None:
     """A secret that is an ordinary word is redacted only where it's a value."""
-    sentence = f"The key is missing, {secret} or no longer valid; 1 password, a wrong one"
-    assert redact(sentence, [secret]) == " ".join(sentence.split())
+    text = f"The key is missing, {secret} or no longer valid; 1 password, a wrong one"
+    assert redact(text, [secret]) == " ".join(text.split())
     if secret:
         assert (
             redact(f'token="{secret}" {secret}=x token:{secret}', [secret]) == f'token="{MARK}" {MARK}=x token:{MARK}'

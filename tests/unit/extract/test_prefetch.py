@@ -60,7 +60,7 @@ def with_timeout(function: Callable[[], T]) -> T:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait wait_until a condition holds."""
+    """Wait until a condition holds."""
     pause = threading.Event()
     for _ in range(int(TIMEOUT * 1_000)):
         if condition():
@@ -187,7 +187,7 @@ def test_every_schedule_yields_the_same_pages(
         except BrokenError as error:
             return f"broken {error}"
         finally:
-            iterator.close()  # type: ignore[attr-defined]  # a generator
+            iterator.close()  # type: ignore[attr-defined] # a generator
         return "done"
 
     outcome = with_timeout(run)
@@ -304,7 +304,7 @@ def test_closing_early_stops_every_further_request() -> None:
         assert next(pages) == fetch.page(0, 0)
         for _ in range(3):
             assert waiting.acquire(timeout=TIMEOUT)
-        iterator.close()  # type: ignore[attr-defined]  # a generator
+        iterator.close()  # type: ignore[attr-defined] # a generator
         closed.set()
 
     with_timeout(run)
@@ -409,7 +409,7 @@ def test_threads_are_daemons() -> None:
     next(iterator)
     assert [thread.daemon for thread in reader_threads()] == [True]
     is_checked.set()
-    iterator.close()  # type: ignore[attr-defined]  # a generator
+    iterator.close()  # type: ignore[attr-defined] # a generator
 
 
 @pytest.mark.parametrize(("available", "error"), [(0, MemoryError()), (3, RuntimeError("can't start new thread"))])

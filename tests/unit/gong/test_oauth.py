@@ -293,7 +293,7 @@ def test_token_endpoint_gets_the_user_agent(path: Path) -> None:
     write(path)
     received: list[bytes] = []
 
-    def respond(connection: socket.socket, _over: threading.Event) -> None:
+    def respond(connection: socket.socket, _is_over: threading.Event) -> None:
         received.append(connection.recv(65_536))
         connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 

@@ -344,13 +344,13 @@ def test_many_unknown_fields_are_counted_and_few_named() -> None:
     members = ", ".join(f'"field {number:06}": {{}}' for number in range(200_000))
     start = time.process_time()
     names = unknown_fields_of(BODY.replace(b'"userId"', f'{members}, "userId"'.encode()))
-    sentence = describe_unknown_fields(names, lambda name: name.replace("field 000003", "[hidden]"))
+    text = describe_unknown_fields(names, lambda name: name.replace("field 000003", "[hidden]"))
     assert time.process_time() - start < 10
     assert len(names) == 200_000
-    assert "200,000 unknown fields" in sentence
-    assert sentence.count("field 0000") == 9
-    assert "[hidden]" in sentence
-    assert "and 199,990 more" in sentence
+    assert "200,000 unknown fields" in text
+    assert text.count("field 0000") == 9
+    assert "[hidden]" in text
+    assert "and 199,990 more" in text
     assert len(describe_unknown_fields({"x" * 1_000_000}, str)) < 250
     assert describe_unknown_fields({"new"}, str) == "Gong returned 1 unknown field, which is ignored: 'new'."
 

@@ -82,12 +82,12 @@ def test_dripping_response_times_out(endless: str) -> None:
     start, drops = ENDLESS[endless]
     ticking = itertools.count(0, 0.5)
 
-    def drip(connection: socket.socket, over: threading.Event) -> None:
+    def drip(connection: socket.socket, is_over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(start)
         for drop in drops:
             connection.sendall(drop)
-            if over.wait(0.0005):
+            if is_over.wait(0.0005):
                 return
 
     with serve_connections(drip) as url:
@@ -99,9 +99,9 @@ def test_dripping_response_times_out(endless: str) -> None:
 def test_stalled_response_times_out() -> None:
     """A response that stalls times out."""
 
-    def stop(connection: socket.socket, over: threading.Event) -> None:
+    def stop(connection: socket.socket, is_over: threading.Event) -> None:
         connection.sendall(HEAD + b"Content-Length: 0\r\n")
-        over.wait()
+        is_over.wait()
 
     with serve_connections(stop) as url:
         assert failure(url, timeout=0.1) == f"RetryableError: {url} didn't respond within 0.1 s"
@@ -110,8 +110,8 @@ def test_stalled_response_times_out() -> None:
 def test_peer_that_does_not_read_times_out() -> None:
     """A request that the peer doesn't read times out."""
 
-    def ignore(_connection: socket.socket, over: threading.Event) -> None:
-        over.wait()
+    def ignore(_connection: socket.socket, is_over: threading.Event) -> None:
+        is_over.wait()
 
     with (
         serve_connections(ignore) as url,
@@ -125,7 +125,7 @@ def test_timeout_includes_sending() -> None:
     """The timeout includes sending, even if the peer reads steadily."""
     ticking = itertools.count(0, 0.5)
 
-    def read_all(connection: socket.socket, _over: threading.Event) -> None:
+    def read_all(connection: socket.socket, _is_over: threading.Event) -> None:
         with connection.makefile("rb") as received:
             received.read(2_000_000)
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
@@ -146,7 +146,7 @@ def test_head_and_body_share_the_timeout() -> None:
         is_read.set()
         return now[0]
 
-    def respond_slowly(connection: socket.socket, _over: threading.Event) -> None:
+    def respond_slowly(connection: socket.socket, _is_over: threading.Event) -> None:
         receive(connection)
         now[0] = 20.0
         is_read.clear()
@@ -163,7 +163,7 @@ def test_no_thread_watches_a_response() -> None:
     """A timeout needs no thread."""
     threads: list[int] = []
 
-    def count(connection: socket.socket, _over: threading.Event) -> None:
+    def count(connection: socket.socket, _is_over: threading.Event) -> None:
         threads.append(threading.active_count())
         connection.recv(65_536)
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
@@ -184,9 +184,9 @@ def test_unreachable_address_does_not_shorten_the_timeout(monkeypatch: pytest.Mo
         addresses = resolve("127.0.0.1", port, *args)
         return [(*addresses[0][:4], hole.getsockname()), *addresses] if host == "gong.test" else addresses
 
-    def late(connection: socket.socket, over: threading.Event) -> None:
+    def late(connection: socket.socket, is_over: threading.Event) -> None:
         connection.recv(65_536)
-        over.wait(0.6)
+        is_over.wait(0.6)
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
 
     monkeypatch.setattr("urllib3.util.connection.socket.getaddrinfo", both)
@@ -199,10 +199,10 @@ def test_connecting_has_its_own_timeout(monkeypatch: pytest.MonkeyPatch) -> None
     """Connecting has its own timeout, which includes a proxy's response to CONNECT."""
     ticking = itertools.count(0, 0.5)
 
-    def drip(connection: socket.socket, over: threading.Event) -> None:
+    def drip(connection: socket.socket, is_over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(HEAD)
-        while not over.wait(0.0005):
+        while not is_over.wait(0.0005):
             connection.sendall(b"a")
 
     with serve_connections(drip) as url:
@@ -215,11 +215,11 @@ def test_proxy_and_tls_handshake_share_the_timeout(monkeypatch: pytest.MonkeyPat
     """The proxy's response and the TLS handshake share the timeout for connecting."""
     now = [0.0]
 
-    def take_the_time(connection: socket.socket, over: threading.Event) -> None:
+    def take_the_time(connection: socket.socket, is_over: threading.Event) -> None:
         connection.recv(65_536)
         now[0] = 29.9
         connection.sendall(HEAD + b"\r\n")
-        over.wait()
+        is_over.wait()
 
     with serve_connections(take_the_time) as url:
         monkeypatch.setenv("https_proxy", url)
@@ -232,12 +232,12 @@ def test_before_send_is_called_right_before_sending() -> None:
     """`before_send` is called once the connection is established, right before a request is sent."""
     seen: list[str] = []
 
-    def respond_twice(connection: socket.socket, over: threading.Event) -> None:
+    def respond_twice(connection: socket.socket, is_over: threading.Event) -> None:
         for _ in range(2):
             connection.recv(65_536)
             seen.append("arrived")
             connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
-        over.wait()
+        is_over.wait()
 
     with serve_connections(respond_twice) as url, open_transport(before_send=lambda: seen.append("sent")) as transport:
         for _ in range(2):
@@ -250,7 +250,7 @@ def test_connection_that_the_server_closes_during_a_wait_is_replaced() -> None:
     waiting, closed = threading.Event(), threading.Event()
     calls: list[None] = []
 
-    def respond_once(connection: socket.socket, _over: threading.Event) -> None:
+    def respond_once(connection: socket.socket, _is_over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
         waiting.wait(30)
@@ -292,12 +292,12 @@ def bomb(size: int) -> bytes:
 def test_too_large_response_is_not_read_completely(start: bytes, drops: Iterator[bytes]) -> None:
     """A response that is too large, before or after decompression, isn't read completely."""
 
-    def flood(connection: socket.socket, over: threading.Event) -> None:
+    def flood(connection: socket.socket, is_over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(start)
         for drop in drops:
             connection.sendall(drop)
-            if over.is_set():
+            if is_over.is_set():
                 return
 
     with serve_connections(flood) as url:
@@ -307,9 +307,9 @@ def test_too_large_response_is_not_read_completely(start: bytes, drops: Iterator
 def test_too_large_head_is_not_read_completely() -> None:
     """A head that is too large isn't read completely, including `100 Continue` responses."""
 
-    def announce(connection: socket.socket, over: threading.Event) -> None:
+    def announce(connection: socket.socket, is_over: threading.Event) -> None:
         connection.recv(65_536)
-        while not over.is_set():
+        while not is_over.is_set():
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
 
     with serve_connections(announce) as url:
@@ -320,10 +320,10 @@ def test_too_large_head_is_not_read_completely() -> None:
 def test_body_of_an_error_is_read_partly(status: int) -> None:
     """Only the first part of an error's body is read."""
 
-    def refuse(connection: socket.socket, over: threading.Event) -> None:
+    def refuse(connection: socket.socket, is_over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(b"HTTP/1.1 %d No\r\nLocation: /\r\nContent-Length: 1000000000\r\n\r\n" % status)
-        while not over.is_set():
+        while not is_over.is_set():
             connection.sendall(bytes(65_536))
 
     with serve_connections(refuse) as url, open_transport() as transport:
@@ -336,7 +336,7 @@ def test_no_cookie_is_kept() -> None:
     """Cookies aren't sent back."""
     received: list[bytes] = []
 
-    def set_cookie(connection: socket.socket, _over: threading.Event) -> None:
+    def set_cookie(connection: socket.socket, _is_over: threading.Event) -> None:
         received.append(connection.recv(65_536))
         connection.sendall(HEAD + b"Set-Cookie: a=b\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
 
@@ -361,7 +361,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_proxy_that_refuses_the_sign_in_is_named(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 407 of a proxy is a fatal error with the proxy's URL, without its password."""
 
-    def refuse(connection: socket.socket, _over: threading.Event) -> None:
+    def refuse(connection: socket.socket, _is_over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
 
@@ -374,7 +374,7 @@ def test_proxy_that_refuses_the_sign_in_is_named(scheme: str, monkeypatch: pytes
 def test_proxy_that_cannot_connect_is_named_with_its_response(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that can't connect is a retryable error with the proxy's URL and response."""
 
-    def refuse(connection: socket.socket, _over: threading.Event) -> None:
+    def refuse(connection: socket.socket, _is_over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
 
@@ -389,7 +389,7 @@ def test_proxy_that_cannot_connect_is_named_with_its_response(monkeypatch: pytes
 def test_connection_closed_without_a_response_is_named() -> None:
     """A connection that is closed without a response is a retryable error with the name of the exception."""
 
-    def close(connection: socket.socket, _over: threading.Event) -> None:
+    def close(connection: socket.socket, _is_over: threading.Event) -> None:
         receive(connection)
 
     with serve_connections(close) as url:
@@ -412,7 +412,7 @@ def test_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A SOCKS proxy is used like any other, and can resolve the host's name."""
     received: list[bytes] = []
 
-    def proxy(connection: socket.socket, _over: threading.Event) -> None:
+    def proxy(connection: socket.socket, _is_over: threading.Event) -> None:
         received.append(connection.recv(65_536))
         connection.sendall(b"\x05\x00")
         received.append(connection.recv(65_536))
@@ -432,7 +432,7 @@ def test_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_socks_proxy_that_refuses_the_sign_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A SOCKS proxy that refuses the sign-in fails like an HTTP proxy with 407."""
 
-    def refuse(connection: socket.socket, _over: threading.Event) -> None:
+    def refuse(connection: socket.socket, _is_over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(b"\x05\xff")
 
@@ -461,7 +461,7 @@ def test_unreadable_ca_bundle_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_
     """A CA bundle that is missing or invalid is an error that names its variable."""
     for name in ("none.pem", "bad.pem"):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / name))
-        with serve_connections(lambda _connection, _over: None) as url:
+        with serve_connections(lambda _connection, _is_over: None) as url:
             message = failure(url.replace("http", "https"))
             assert "REQUESTS_CA_BUNDLE" not in failure(url)
         assert message.startswith("FatalError: The CA bundle named by the environment variable REQUESTS_CA_BUNDLE"), (
@@ -473,7 +473,7 @@ def test_unreadable_ca_bundle_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_
 # TLS
 
 
-def respond(connection: socket.socket, _over: threading.Event) -> None:
+def respond(connection: socket.socket, _is_over: threading.Event) -> None:
     """Respond to one request with an empty object."""
     connection.recv(65_536)
     connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
@@ -504,10 +504,10 @@ def test_dripping_response_over_tls_times_out() -> None:
     """A response over TLS times out, even if each TLS record has one byte."""
     ticking = itertools.count(0, 0.5)
 
-    def drip(connection: socket.socket, over: threading.Event) -> None:
+    def drip(connection: socket.socket, is_over: threading.Event) -> None:
         connection.recv(65_536)
         connection.sendall(HEAD + b"Content-Length: 90000\r\n\r\n")
-        while not over.wait(0.0005):
+        while not is_over.wait(0.0005):
             connection.sendall(b"a")
 
     with serve_tls_connections(drip) as url, pytest.MonkeyPatch.context() as patch:
