@@ -32,12 +32,12 @@ class Plan:
     Attributes:
         start: First day of the forward range, the start of a period.
         windows: All windows in order: the forward range, the open period, then the missing history, newest first.
-        history_is_held_back: Whether `end_date` prevents extending the history back to `start_date`.
+        is_history_blocked: Whether `end_date` prevents extending the history back to `start_date`.
     """
 
     start: date
     windows: list[Window]
-    history_is_held_back: bool
+    is_history_blocked: bool
 
     @property
     def missing(self) -> list[Window]:
@@ -91,21 +91,21 @@ def plan_windows(
         include_open_period=include_open_period and (bookmark is None or bookmark <= grain.period_start(end)),
     )
     if written is None:
-        return Plan(start=start, windows=windows, history_is_held_back=False)
+        return Plan(start=start, windows=windows, is_history_blocked=False)
     earliest = grain.period_start(start_date)
     history_start = written.history_start
     period_start = grain.period_start(history_start)
     if period_start < min(history_start, end):
         # Edited by hand: a day within a period doesn't mean that the whole period has been written.
         history_start = grain.next_start(period_start)
-    is_held_back = earliest < history_start and end_date is not None and end_date <= history_start
-    if not is_held_back:
+    is_blocked = earliest < history_start and end_date is not None and end_date <= history_start
+    if not is_blocked:
         missing_end = min(history_start, start, grain.period_start(end))
         missing = cut_into_windows(
             grain, earliest, missing_end, periods_per_window=periods_per_window, include_open_period=False
         )
         windows += reversed(missing)
-    return Plan(start=start, windows=windows, history_is_held_back=is_held_back)
+    return Plan(start=start, windows=windows, is_history_blocked=is_blocked)
 
 
 def first_day(grain: Grain, start_date: date, bookmark: date | None, lookback_days: int) -> date:

@@ -110,8 +110,8 @@ class ActivityStream(GongStream):
         if self.is_test:
             # The first page of the newest window is enough to see whether Gong responds.
             newest = max(plan.windows, key=lambda window: window.end, default=newest_period(self.grain, today))
-            return Plan(start=newest.start, windows=[newest], history_is_held_back=False)
-        if plan.history_is_held_back and written:
+            return Plan(start=newest.start, windows=[newest], is_history_blocked=False)
+        if plan.is_history_blocked and written:
             self.logger.warning(
                 "%s: the history before %s isn't extended to start_date, because end_date (%s) isn't after it: "
                 "remove end_date or set a later one to read from %s.",

@@ -139,10 +139,10 @@ def test_end_date_before_the_history_defers_its_extension(end_date: str, is_defe
     """An end_date at or before the history start defers the extension of the history."""
     written = Written(date(2025, 2, 1), date(2025, 3, 1))
     planned = plan(written=written, end_date=date.fromisoformat(f"2025-{end_date}"))
-    assert planned.history_is_held_back is is_deferred
+    assert planned.is_history_blocked is is_deferred
     assert bool(planned.missing) is not is_deferred
-    assert not plan(written=written, start_date=date(2025, 2, 1), end_date=date(2025, 2, 1)).history_is_held_back
-    assert not plan(written=None, end_date=date(2025, 1, 20)).history_is_held_back
+    assert not plan(written=written, start_date=date(2025, 2, 1), end_date=date(2025, 2, 1)).is_history_blocked
+    assert not plan(written=None, end_date=date(2025, 1, 20)).is_history_blocked
 
 
 def test_bookmark_after_the_range_leaves_nothing_to_read() -> None:
