@@ -1,4 +1,4 @@
--- The same per team: a manager's direct reports.
+-- The same per team: a manager's direct reports, without the manager.
 {{ config(enabled='month' in var('gong_activity_grains')) }}
 
 select
@@ -6,13 +6,11 @@ select
     team_name,
     month,
     count(*) as members,
-    sum(calls_as_host) as calls_as_host,
-    sum(calls_attended) as calls_attended,
-    sum(calls_gave_feedback) as calls_gave_feedback,
-    sum(calls_requested_feedback) as calls_requested_feedback,
-    sum(calls_received_feedback) as calls_received_feedback,
-    sum(case when calls_as_host > 0 then 1 else 0 end) as members_who_hosted,
-    sum(case when calls_as_host > 0 and calls_received_feedback = 0 then 1 else 0 end) as members_without_feedback
+    {%- for counter in ['calls_as_host', 'calls_attended', 'calls_gave_feedback', 'calls_requested_feedback', 'calls_received_feedback'] %}
+    cast(sum({{ counter }}) as {{ dbt.type_bigint() }}) as {{ counter }},
+    {%- endfor %}
+    count(case when calls_as_host > 0 then 1 end) as members_who_hosted,
+    count(case when calls_as_host > 0 and calls_received_feedback = 0 then 1 end) as members_without_feedback
 from {{ ref('mart_gong_coaching_by_month') }}
 where team_id is not null
 group by team_id, team_name, month
