@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,7 @@ from datetime import date, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 from dbt_support import append_loader
 from dbt_support.expected import chain_of, coaching, detours, disagreements, manager_of, team_coaching
@@ -81,8 +83,8 @@ def appended_duckdb(folder: Path) -> Iterator[Warehouse]:
 
 @contextmanager
 def appended_postgres(folder: Path) -> Iterator[Warehouse]:
-    """Make a database on a real PostgreSQL server whose loader appends."""
-    with postgres(folder, load_method="append-only", default_target_schema=APPENDED) as warehouse:
+    """Make a database on a real PostgreSQL server whose loader appends rows without keys; it ignores load_method."""
+    with postgres(folder, default_target_schema=APPENDED) as warehouse:
         yield warehouse
 
 
@@ -92,6 +94,7 @@ WAREHOUSES: dict[str, Callable[[Path], AbstractContextManager[Warehouse]]] = {
     "duckdb, appended": appended_duckdb,
     "postgres, appended": appended_postgres,
 }
+WITHOUT_KEYS: dict[str, Any] = {"stream_maps": {stream: {"__key_properties__": []} for stream in STREAMS}}
 VARIABLES: dict[str, dict[str, Any]] = {
     "duckdb, appended": {
         "gong_activity_schema": APPENDED,
@@ -129,11 +132,19 @@ def load_and_build(name: str, folder: Path, resources: ExitStack) -> Built:
     for night in NIGHTS:
         with Sandbox(company=COMPANY, today=night, calls_per_second=None) as sandbox:
             settings = unthrottled_settings(sandbox, start_date=str(START), end_date=str(night))
+            if name == "postgres, appended":
+                settings |= WITHOUT_KEYS
             state = warehouse.load(settings, STREAMS, state)
             built.returned.add(COMPANY, sandbox, night)
         if name not in VARIABLES:
             build(built, PACKAGE)
     if name in VARIABLES:
+        tables = VARIABLES[name].get("gong_activity_tables", {})
+        days = f"{APPENDED}.{tables.get('activity_by_day', 'activity_by_day')}"
+        ((is_appended,),) = warehouse.query(
+            f"select count(*) > count(distinct (user_id, period_start_date)) from {days}"  # noqa: S608 - the tests' own
+        )
+        assert is_appended
         build(built, other_project(folder / "project", VARIABLES[name]))
     return built
 
@@ -152,24 +163,27 @@ def other_project(folder: Path, variables: dict[str, Any]) -> Path:
     }
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
-    run_dbt("deps", project=folder)
+    run_dbt("deps", project=folder).check_returncode()
     return folder
 
 
 def build(built: Built, project: Path) -> None:
     """Build and test every model, expecting a warning where Gong's own figures or managers call for one."""
-    printed = run_dbt(
+    done = run_dbt(
         *("build", "--target", built.adapter, "--target-path", built.target, "--log-path", built.target),
         project=project,
         environment=built.warehouse.connection,
     )
+    assert done.returncode == 0, done.stdout
     warnings = bool(disagreements(built.returned)) + bool(detours(built.returned.people))
-    assert f"WARN={warnings} ERROR=0" in printed
+    assert f"WARN={warnings} ERROR=0" in done.stdout
 
 
-def run_dbt(*arguments: str | Path, project: Path, environment: Mapping[str, str] | None = None) -> str:
-    """Run dbt's command in a time zone that isn't the data's, and return what it prints."""
-    done = subprocess.run(
+def run_dbt(
+    *arguments: str | Path, project: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run dbt's command in a time zone that isn't the data's."""
+    return subprocess.run(
         [DBT, *arguments],
         cwd=project,
         env={
@@ -183,8 +197,6 @@ def run_dbt(*arguments: str | Path, project: Path, environment: Mapping[str, str
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def test_facts_hold_what_gong_returned(built: Built) -> None:
@@ -316,7 +328,8 @@ def test_teams_sum_up_their_members(built: Built) -> None:
     rows = built.table("mart_gong_team_coaching_by_month", f"team_id, month, {', '.join(columns)}")
 
     assert len(rows) == len(expected)
-    assert {(team, month): dict(zip(columns, map(int, sums), strict=True)) for team, month, *sums in rows} == expected
+    assert {(team, month): dict(zip(columns, sums, strict=True)) for team, month, *sums in rows} == expected
+    assert {type(value) for _, _, *sums in rows for value in sums} == {int}
 
 
 def test_warnings_name_what_disagrees(built: Built) -> None:
@@ -362,11 +375,49 @@ def test_metrics_are_declared(built: Built) -> None:
         "gong_feedback_requested",
         "gong_feedback_received",
     }
+    (model,) = manifest["semantic_models"]
+    assert {dimension["name"] for dimension in model["dimensions"]} == {
+        "activity_month",
+        "user_name",
+        "team_id",
+        "team_name",
+    }
+
+
+@pytest.mark.parametrize("built", ["duckdb"], indirect=True)
+def test_broken_data_fails_the_build(built: Built, tmp_path: Path) -> None:
+    """A negative count, a table of another grain, keys that come twice, and no users are errors."""
+    file = str(shutil.copy(built.warehouse.connection["GONG_ACTIVITY_DUCKDB"], tmp_path))
+    with duckdb.connect(file) as connection:
+        connection.execute("use gong_activity")
+        connection.execute("update activity_by_day set calls_as_host = -1 where calls_as_host = 1")
+        connection.execute("create or replace table activity_by_week as from activity_by_month")
+        connection.execute(
+            "create or replace table activity_by_month as from activity_by_month union all from activity_by_month"
+        )
+        connection.execute("truncate users")
+
+    done = run_dbt(
+        *("build", "--select", "staging", "users_are_loaded", "--vars", '{"gong_activity_extracted_at": ""}'),
+        *("--target-path", tmp_path, "--log-path", tmp_path),
+        project=PACKAGE,
+        environment={"GONG_ACTIVITY_DUCKDB": file},
+    )
+
+    results = json.loads((tmp_path / "run_results.json").read_text(encoding="utf-8"))["results"]
+    failed = {result["unique_id"].split(".")[2] for result in results if result["status"] in {"error", "fail"}}
+    assert done.returncode == 1
+    assert failed == {
+        "gong_activity_valid_activity_stg_gong_activity__by_day_day",
+        "gong_activity_valid_activity_stg_gong_activity__by_week_week",
+        "gong_activity_unique_key_stg_gong_activity__by_month_user_id__period_start_date",
+        "users_are_loaded",
+    }
 
 
 def test_models_compile_for_snowflake(tmp_path: Path) -> None:
     """Without an account, every model compiles: none asks the database anything first."""
-    run_dbt(
+    done = run_dbt(
         *("--no-populate-cache", "compile", "--no-introspect", "--target", "snowflake"),
         *("--target-path", tmp_path, "--log-path", tmp_path),
         project=PACKAGE,
@@ -375,6 +426,7 @@ def test_models_compile_for_snowflake(tmp_path: Path) -> None:
         path.stem for path in PACKAGE.glob("models/*/*.sql") if "quarter" not in path.stem and "year" not in path.stem
     }
 
+    assert done.returncode == 0, done.stdout
     assert {path.stem for path in tmp_path.glob("compiled/gong_activity/models/*/*.sql")} == models
 
 
