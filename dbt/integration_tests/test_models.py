@@ -150,15 +150,26 @@ def load_and_build(name: str, folder: Path, resources: ExitStack) -> Built:
 
 
 def other_project(folder: Path, variables: dict[str, Any]) -> Path:
-    """Make a dbt project that installs the package."""
-    folder.mkdir()
+    """Make a dbt project that installs the package, and has a time spine of its own instead of the package's."""
+    (folder / "models").mkdir(parents=True)
+    (folder / "models" / "days.sql").write_text("select cast('2025-01-01' as date) as day", encoding="utf-8")
+    spine = {
+        "name": "days",
+        "time_spine": {"standard_granularity_column": "day"},
+        "columns": [{"name": "day", "granularity": "day"}],
+    }
     files: dict[str, dict[str, Any]] = {
         "dbt_project.yml": {
             "name": "another",
             "profile": "gong_activity",
             "flags": {"send_anonymous_usage_stats": False},
             "vars": {"gong_activity": variables},
+            "models": {
+                "another": {"+schema": "own"},
+                "gong_activity": {"metrics": {"gong_activity_time_spine": {"+enabled": False}}},
+            },
         },
+        "models/days.yml": {"models": [spine]},
         "packages.yml": {"packages": [{"local": str(PACKAGE)}]},
     }
     for name, content in files.items():

@@ -25,16 +25,21 @@ with activity as (
 
 -- Every month from the first to the last, also one in which the whole company was idle. Its end is an instant, because
 -- accounts are created at instants.
+calendar as (
+    select cast({{ dbt.dateadd('month', 'cast(generated_number - 1 as integer)', 'first_month') }} as date) as month, last_month
+    from (select min(period_start_date) as first_month, max(period_start_date) as last_month from activity) as loaded
+    -- Fifty years.
+    cross join ({{ dbt.generate_series(600) | trim | indent(4) }}) as numbers
+),
+
 months as (
     select
-        days.date_day as month,
-        coalesce(max(loaded.period_end_at), cast({{ dbt.dateadd('month', 1, 'days.date_day') }} as timestamp)) as ends_at
-    from {{ ref('gong_activity_time_spine') }} as days
-    left join {{ ref('stg_gong_activity__by_month') }} as loaded on loaded.period_start_date = days.date_day
-    where
-        extract(day from days.date_day) = 1
-        and days.date_day between (select min(period_start_date) from activity) and (select max(period_start_date) from activity)
-    group by days.date_day
+        calendar.month,
+        coalesce(max(loaded.period_end_at), cast({{ dbt.dateadd('month', 1, 'calendar.month') }} as timestamp)) as ends_at
+    from calendar
+    left join {{ ref('stg_gong_activity__by_month') }} as loaded on loaded.period_start_date = calendar.month
+    where calendar.month <= calendar.last_month
+    group by calendar.month
 ),
 
 careers as (

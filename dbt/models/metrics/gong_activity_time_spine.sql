@@ -1,4 +1,5 @@
--- One row per day from 2015 to 2035, for metrics over time and for months without any row.
+-- One row per day from 2015 to 2035, for metrics over time. No model reads it, so a project with its own time spine can
+-- disable it.
 {{ config(materialized='table') }}
 
 with days as (
