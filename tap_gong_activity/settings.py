@@ -30,8 +30,8 @@ PROPERTIES = th.PropertiesList(
         secret=True,
         title="Access key",
         description=(
-            "Access key for Gong's API; a technical administrator creates one in Gong under "
-            "Admin center > Settings > Ecosystem > API."
+            "Access key for Gong's API. A technical administrator creates it in Gong under Admin center > Settings > "
+            "Ecosystem > API."
         ),
     ),
     th.Property(
@@ -39,22 +39,22 @@ PROPERTIES = th.PropertiesList(
         th.StringType,
         secret=True,
         title="Access key secret",
-        description="Secret of the access key; Gong shows it once, when the key is created.",
+        description="Secret of the access key. Gong shows it only once, when the key is created.",
     ),
     th.Property(
         "access_token",
         th.StringType,
         secret=True,
         title="Access token",
-        description="Bearer token obtained elsewhere, used instead of an access key.",
+        description="Bearer token to use instead of an access key. The tap doesn't refresh it.",
     ),
     th.Property(
         "oauth_token_file",
         th.StringType,
         title="OAuth token file",
         description=(
-            "Path to a JSON file with client_id, client_secret and refresh_token, used instead of an access key; "
-            "the tap updates it after every token refresh."
+            "Path to a JSON file with client_id, client_secret and refresh_token, to use instead of an access key. "
+            "The tap updates the file after every token refresh."
         ),
     ),
     th.Property(
@@ -69,15 +69,14 @@ PROPERTIES = th.PropertiesList(
         th.DateType,
         required=True,
         title="Start date",
-        description="Earliest date to sync (YYYY-MM-DD, company time zone); moved back to the start of its period.",
+        description="Earliest date to sync (YYYY-MM-DD, company time zone), rounded down to the start of its period.",
     ),
     th.Property(
         "end_date",
         th.DateType,
         title="End date",
         description=(
-            "End date (YYYY-MM-DD, exclusive, company time zone); defaults to today, and a later date than today "
-            "counts as today."
+            "End date (YYYY-MM-DD, exclusive, company time zone). Defaults to today; a later date counts as today."
         ),
     ),
     th.Property(
@@ -85,15 +84,15 @@ PROPERTIES = th.PropertiesList(
         th.StringType,
         title="Company time zone",
         description=(
-            "Your company's time zone in Gong, as an IANA name such as America/Los_Angeles. "
-            "It decides when a day has ended; without it, the tap waits until the day has ended everywhere."
+            "Your company's time zone in Gong, as an IANA name such as America/Los_Angeles. It determines when a day "
+            "has ended. If it isn't set, the tap waits until the day has ended everywhere on Earth."
         ),
     ),
     th.Property(
         "user_ids",
         th.ArrayType(th.StringType),
         title="User IDs",
-        description="Sync only these users: Gong user IDs of up to 20 digits, as strings.",
+        description="Gong user IDs to sync, as strings of up to 20 digits. Defaults to all users.",
     ),
     th.Property(
         "users_created_from",
@@ -113,7 +112,7 @@ PROPERTIES = th.PropertiesList(
         default=7,
         title="Lookback days",
         description=(
-            "How many days before the bookmark to sync again, because Gong still updates a day after it has ended."
+            "Number of days before the bookmark to sync again, because Gong keeps updating a day after it has ended."
         ),
     ),
     th.Property(
@@ -121,7 +120,10 @@ PROPERTIES = th.PropertiesList(
         th.IntegerType(minimum=1),
         default=90,
         title="Periods per window",
-        description="Number of periods that one request spans.",
+        description=(
+            "Number of periods (days, weeks, months, quarters or years) in a window, the date range that one request "
+            "covers."
+        ),
     ),
     th.Property(
         "include_open_period",
@@ -135,23 +137,21 @@ PROPERTIES = th.PropertiesList(
         th.NumberType(exclusive_minimum=0),
         default=3,
         title="Requests per second",
-        description=(
-            "Rate limit for the whole run, across all streams; Gong allows 3 requests per second per company."
-        ),
+        description="Maximum number of requests per second, across all streams. Gong allows 3 for the whole company.",
     ),
     th.Property(
         "max_parallel_windows",
         th.IntegerType(minimum=1),
         default=6,
         title="Max parallel windows",
-        description="Maximum number of windows to fetch at once; 1 fetches them one after another.",
+        description="Maximum number of windows to fetch in parallel. Set it to 1 to fetch one at a time.",
     ),
     th.Property(
         "request_timeout",
         th.NumberType(exclusive_minimum=0),
         default=300,
         title="Request timeout",
-        description="Timeout of a request in seconds, from sending it to the last byte of its response.",
+        description="Timeout for a request, in seconds, from sending it to receiving the last byte of the response.",
     ),
     th.Property(
         "max_retries",
@@ -166,8 +166,8 @@ PROPERTIES = th.PropertiesList(
         default=600,
         title="Max retry wait",
         description=(
-            "Longest Retry-After to honor, in seconds; beyond it the run fails and the next run resumes. "
-            "It also caps every backoff."
+            "Longest Retry-After to honor, in seconds, and the maximum backoff. If Retry-After is longer, the run "
+            "fails and the next run resumes."
         ),
     ),
     th.Property(

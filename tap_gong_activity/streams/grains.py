@@ -7,14 +7,14 @@ from tap_gong_activity.streams.activity import ActivityStream
 
 
 class ActivityByDayStream(ActivityStream):
-    """One row for each user and day."""
+    """One row per user and day."""
 
     name = "activity_by_day"
     grain = Grain.DAY
 
 
 class ActivityByWeekStream(ActivityStream):
-    """One row for each user and week, which starts on Monday."""
+    """One row per user and week (Monday to Sunday)."""
 
     name = "activity_by_week"
     grain = Grain.WEEK
@@ -22,7 +22,7 @@ class ActivityByWeekStream(ActivityStream):
 
 
 class ActivityByMonthStream(ActivityStream):
-    """One row for each user and month."""
+    """One row per user and month."""
 
     name = "activity_by_month"
     grain = Grain.MONTH
@@ -30,7 +30,7 @@ class ActivityByMonthStream(ActivityStream):
 
 
 class ActivityByQuarterStream(ActivityStream):
-    """One row for each user and quarter."""
+    """One row per user and quarter."""
 
     name = "activity_by_quarter"
     grain = Grain.QUARTER
@@ -38,7 +38,7 @@ class ActivityByQuarterStream(ActivityStream):
 
 
 class ActivityByYearStream(ActivityStream):
-    """One row for each user and year."""
+    """One row per user and year."""
 
     name = "activity_by_year"
     grain = Grain.YEAR

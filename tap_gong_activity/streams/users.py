@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class UsersStream(GongStream):
-    """One row for each Gong user."""
+    """One row per Gong user."""
 
     name = "users"
     columns = USER_COLUMNS

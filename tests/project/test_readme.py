@@ -61,7 +61,7 @@ def test_settings_table_matches_the_schema() -> None:
 
 
 def test_streams_table_matches_the_streams() -> None:
-    """The README lists every stream, and whether it's selected without a catalog."""
+    """The README lists every stream, and whether it's selected by default."""
     rows = [
         (
             f"`{stream.name}`",
@@ -71,7 +71,7 @@ def test_streams_table_matches_the_streams() -> None:
         for stream in STREAMS
     ]
 
-    assert table(("stream", "holds", "selected without a catalog"), *rows) in README
+    assert table(("stream", "contents", "selected by default"), *rows) in README
 
 
 @pytest.mark.parametrize("file", ["activity.json", "users.json"])

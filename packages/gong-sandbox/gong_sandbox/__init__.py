@@ -1,4 +1,4 @@
-"""A strict stand-in for Gong's API that serves an invented company, generated from a seed.
+"""A strict stand-in for Gong's API that serves a fictional company's data, generated from a seed.
 
 It shares no code with any client, so it can't share its bugs.
 """

@@ -66,12 +66,12 @@ def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetim
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Loopback port; 0 for any free port.")
 @click.option("--size", type=click.IntRange(1), default=DEFAULT_SIZE, help="Number of users in the company.")
 @click.option("--zone", callback=_zone, default=DEFAULT_ZONE, metavar="NAME", help="The company's time zone.")
-@click.option("--seed", default=DEFAULT_SEED, help="Seed of the company.")
+@click.option("--seed", default=DEFAULT_SEED, help="Seed that generates the company.")
 @click.option(
     "--late-days",
     type=click.IntRange(0),
     default=0,
-    help="Days until all of a day's activity is known.",
+    help="Maximum number of days by which activity shows up late.",
 )
 @click.option(
     "--now",
@@ -83,21 +83,21 @@ def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetim
 @click.option("--daily-quota", type=click.IntRange(0), default=10_000, help="Daily quota; 0 for none.")
 @click.option("--page-size", type=click.IntRange(1), default=100, help="Number of users per page.")
 @click.option(
-    "--zero-rows", is_flag=True, help="Return requested users without activity with zeros instead of leaving them out."
+    "--zero-rows", is_flag=True, help="Return zeros for requested users without activity instead of leaving them out."
 )
 @click.option("--cursor-lifetime", type=click.FloatRange(0), default=600.0, help="Seconds until a cursor expires.")
-@click.option("--latency", type=click.FloatRange(0), default=0.0, help="Seconds by which to delay each response.")
+@click.option("--latency", type=click.FloatRange(0), default=0.0, help="Delay of each response, in seconds.")
 @click.option("--fault", "faults", callback=_faults, multiple=True, metavar="FAULT", help="Fault to inject; see below.")
 @click.option(
     "--request-log",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to append a JSON line per request to.",
+    help="Append a JSON line to this file for each request.",
 )
 @click.option("--access-key", default=Sandbox.access_key, help="Access key to accept.")
 @click.option("--access-key-secret", default=Sandbox.access_key_secret, help="Access key secret to accept.")
-@click.option("--access-token", help="Bearer token to accept too.")
-@click.option("--without-scope", is_flag=True, help="Reject activity: no scope api:stats:user-actions.")
-@click.option("--without-users-scope", is_flag=True, help="Reject users: no scope api:users:read.")
+@click.option("--access-token", help="Bearer token to accept in addition to the key.")
+@click.option("--without-scope", is_flag=True, help="Reject activity for a missing scope (api:stats:user-actions).")
+@click.option("--without-users-scope", is_flag=True, help="Reject users for a missing scope (api:users:read).")
 @click.version_option(package_name="gong-sandbox")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def gong_sandbox(
@@ -110,10 +110,10 @@ def gong_sandbox(
     daily_quota: int,
     **options: Any,  # noqa: ANN401 - with the types declared above
 ) -> int:
-    """Serve Gong's API with an invented company.
+    """Serve Gong's API with a fictional company's data.
 
-    With a COMMAND (after --), run it with environment variables that point it to the sandbox, and exit with its exit
-    status. Without one, print these variables and serve until interrupted.
+    With a COMMAND (after --), run it with environment variables that point it to the sandbox, and exit with its
+    status. Without a COMMAND, print these variables and run until interrupted.
     """
     company = Company(size, zone, seed, options.pop("late_days"))
     sandbox = Sandbox(

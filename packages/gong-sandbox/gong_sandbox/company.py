@@ -1,4 +1,4 @@
-"""An invented company that uses Gong: its users, time zone and activity."""
+"""A fictional company that uses Gong: its users, time zone and activity."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 class Company:
-    """An invented company, which is the same in every process for the same arguments.
+    """A fictional company, which is the same in every process for the same arguments.
 
     Attributes:
         zone: The company's time zone.

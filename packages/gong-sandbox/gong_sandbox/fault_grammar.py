@@ -75,9 +75,9 @@ Conditions (all must match):
   period=WEEK         the requested aggregationPeriod
   from=YYYY-MM-DD     the requested fromDate
   at=N, at=N-M, at=N-, at=N/K
-                      of the requests that match the other conditions: the
-                      Nth, the Nth to Mth, all from the Nth on, or every Kth
-                      from the Nth on; by default all"""
+                      which of the requests that match the other conditions:
+                      the Nth, the Nth to Mth, the Nth and later, or every
+                      Kth from the Nth; by default, all"""
 
 ENDPOINTS = ("activity", "users", "token")
 WORD = re.compile(r"(?P<name>[^=,]*)(?:=(?P<value>[^,]*))?")

@@ -1,4 +1,4 @@
-"""The invented company: its users and their activity."""
+"""The fictional company: its users and their activity."""
 
 from __future__ import annotations
 
