@@ -80,7 +80,7 @@ def compare_neighbors(folder: Path) -> None:
     headings = [
         "neighbor",
         "first to last request, s",
-        "relative to alone",
+        "relative to no neighbor",
         "minimum",
         "neighbor's successes",
     ]

@@ -1,4 +1,4 @@
-"""`make demo`: load an invented company's activity into CSV files with Meltano, twice, and show the result."""
+"""`make demo`: load a fictional company's activity into CSV files with Meltano, twice, and show the result."""
 
 from __future__ import annotations
 
