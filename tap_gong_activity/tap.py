@@ -256,7 +256,7 @@ class TapGongActivity(Tap):
             self.mapper.register_raw_streams_from_catalog(with_all_selected(self.catalog))
         except Exception as error:  # noqa: BLE001 - maps, faker and flattening can raise anything
             is_safe = isinstance(error, (StreamMapConfigError, ValueError))
-            reason = f": {str(error).rstrip('.')}" if is_safe else f" ({type(error).__name__})"
+            reason = f": {redact(str(error)).rstrip('.')}" if is_safe else f" ({type(error).__name__})"
             message = f"The settings for stream maps and flattening are invalid{reason}."
             raise SettingsError(message) from None
         for stream in streams.values():

@@ -229,6 +229,7 @@ def test_oauth_reveals_no_token(fault: str, tmp_path: Path) -> None:
         {"company_timezone": "Mars"},
         {"user_ids": [ADDRESS]},
         {"stream_maps": {"activity_by_day": {"__key_properties__": 7}}},
+        {"stream_maps": {ADDRESS: {"__source__": "activity_by_day", "user_id": None}}},
     ],
     ids=str,
 )
