@@ -255,7 +255,7 @@ class OAuthCredentials:
         if status == HTTPStatus.UNAUTHORIZED or error == "invalid_client":
             advice = f"check client_id and client_secret in {self._path}"
         elif status == HTTPStatus.OK:
-            advice = "but its response has no refresh_token"
+            advice = "the response has no refresh_token"
         elif status != HTTPStatus.BAD_REQUEST:
             advice = "the response isn't Gong's, so check api_url and any proxy on the way"
         else:

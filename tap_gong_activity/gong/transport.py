@@ -94,7 +94,7 @@ class Transport:
         Args:
             request: The request. Its credentials must be in `auth`, or a .netrc entry replaces them.
             max_bytes: Maximum size of the body of a 200.
-            accept_truncated: Whether to accept an incomplete body of a 200.
+            accept_truncated: Whether to accept an incomplete body of a 200, also one cut at `max_bytes`.
 
         Raises:
             RetryableError: If there's no response, or it's incomplete.
@@ -147,7 +147,7 @@ class Transport:
                 reason = f"The response of {origin(request.url)} {problem}"
                 raise RetryableError(reason, response.status_code) from None
             is_truncated = True
-        if is_too_large and not is_error:
+        if is_too_large and not (is_error or accept_truncated):
             message = f"The response of {origin(request.url)} is larger than the maximum of {max_bytes:,} bytes"
             raise GongError(message, response.status_code)
         return Response(request, response.status_code, response.headers, body, is_truncated)

@@ -420,7 +420,7 @@ def test_response_without_a_refresh_token_changes_nothing(path: Path, body: byte
     """A response without a refresh token is an error, and the file keeps the old one."""
     write(path)
     with serve_response("200 OK", body) as url:
-        assert "its response has no refresh_token" in auth_error(make_credentials(path, url))
+        assert " returned 200: the response has no refresh_token" in auth_error(make_credentials(path, url))
     assert read(path)["refresh_token"] == "refresh-token"
 
 
@@ -509,11 +509,15 @@ def test_too_long_access_token_is_not_stored(path: Path) -> None:
     assert path.stat().st_size < 20_000
 
 
-def test_token_response_has_a_maximum_size(path: Path) -> None:
-    """A response of the token endpoint above the maximum size is an error."""
+def test_only_the_beginning_of_a_large_token_response_is_read(path: Path) -> None:
+    """Of a response above the maximum size, the tokens at the beginning count, and the rest isn't read."""
     write(path)
-    with serve_response("200 OK", b" " * 2_000_000) as url:
-        assert "larger than" in auth_error(make_credentials(path, url))
+    tokens, padding = b'"access_token": "good", "refresh_token": "next"', b" " * 2_000_000
+    with serve_response("200 OK", b"{" + padding + tokens + b"}") as url:
+        assert "has no refresh_token" in auth_error(make_credentials(path, url))
+    with serve_response("200 OK", b"{" + tokens + padding + b"}") as url:
+        assert signing_token(make_credentials(path, url)) == "good"
+    assert read(path)["refresh_token"] == "next"
 
 
 @pytest.mark.parametrize(
