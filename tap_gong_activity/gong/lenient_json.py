@@ -22,14 +22,14 @@ def decode(decoder: msgspec.json.Decoder[T], text: Any) -> T:  # noqa: ANN401 - 
     try:
         return decoder.decode(text)
     except RecursionError:
-        return decoder.decode(_without_deep_values(bytes(text)))
+        return decoder.decode(without_deep_values(bytes(text)))
 
 
 def decode_or_none(raw: msgspec.Raw, kind: type[T]) -> T | None:
-    """Decode a value, or return None if it has another type."""
+    """Decode a value, or return None if it has another type; values deeper than `MAX_DEPTH` become null."""
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(without_deep_values(bytes(raw)), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
@@ -63,8 +63,11 @@ def without_lone_surrogates(body: bytes | bytearray) -> bytes | bytearray:
 _STRUCTURE = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
 
 
-def _without_deep_values(text: bytes) -> bytearray:
-    """Replace arrays and objects nested deeper than `MAX_DEPTH` with null, without parsing them."""
+def without_deep_values(text: bytes) -> bytearray:
+    """Replace arrays and objects nested deeper than `MAX_DEPTH` with null, without parsing them.
+
+    On Python 3.13, a parser recurses up to 10,000 levels, which overflows the 1 MB stack of a read-ahead thread.
+    """
     kept, copied, depth, in_string = bytearray(), 0, 0, False
     for token in _STRUCTURE.finditer(text):
         match token[0]:

@@ -25,6 +25,7 @@ import requests
 from tap_gong_activity.base.errors import GongError, TapError
 from tap_gong_activity.base.redaction import redact
 from tap_gong_activity.base.signals import deferred
+from tap_gong_activity.gong.lenient_json import without_deep_values
 from tap_gong_activity.gong.retries import RetryableError, retry_after
 from tap_gong_activity.gong.token_file import TokenFile, locked_token_file
 from tap_gong_activity.gong.transport import Response, Transport
@@ -276,10 +277,10 @@ class OAuthCredentials:
 
 
 def _fields(body: bytes | bytearray) -> dict[str, Any]:
-    """Return the fields of a response; in invalid or deeply nested JSON, at least the tokens."""
+    """Return the fields of a response; in invalid JSON, at least the tokens."""
     text = bytes(body).decode(errors="replace")
-    with suppress(ValueError, RecursionError):
-        fields = json.loads(text)
+    with suppress(ValueError):
+        fields = json.loads(without_deep_values(text.encode()))
         return fields if isinstance(fields, dict) else {}
     found: dict[str, Any] = {}
     for name, value in re.findall(r'"(access_token|refresh_token|error)"\s*:\s*("(?:[^"\\]|\\.)*")', text):

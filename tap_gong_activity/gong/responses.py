@@ -52,8 +52,8 @@ _envelope = msgspec.json.Decoder(_RawEnvelope)
 def decode_envelope(body: bytes | bytearray) -> ErrorEnvelope | None:
     """Decode the body of an error, or return None if it isn't Gong's envelope."""
     try:
-        raw = _envelope.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raw = decode(_envelope, body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     envelope = _lenient_envelope(raw.request_id, raw.errors)
     return envelope if envelope.request_id or envelope.errors else None

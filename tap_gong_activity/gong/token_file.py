@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from tap_gong_activity.base.errors import TapError
+from tap_gong_activity.gong.lenient_json import without_deep_values
 
 if sys.platform == "win32":
     import msvcrt
@@ -54,8 +55,8 @@ class TokenFile:
         """
         self._check_mode()
         try:
-            content = json.loads(self._bytes())
-        except (OSError, ValueError, RecursionError):
+            content = json.loads(without_deep_values(self._bytes()))
+        except (OSError, ValueError):
             content = None
         if not isinstance(content, dict):
             message = f"The OAuth token file {self._path} isn't a JSON object."

@@ -509,6 +509,18 @@ def test_too_long_access_token_is_not_stored(path: Path) -> None:
     assert path.stat().st_size < 20_000
 
 
+def test_deep_values_beside_tokens_are_ignored(path: Path) -> None:
+    """In a response and in the file, values nested too deeply to parse don't affect the members beside them."""
+    deep = b'"other": ' + b"[" * 50_000 + b"]" * 50_000
+    write(path)
+    path.write_bytes(path.read_bytes()[:-1] + b", " + deep + b"}")
+    body = b'{%s, "access_token": "good", "refresh_token": "next", "expires_in": 3600}' % deep
+    with serve_response("200 OK", body) as url:
+        assert signing_token(make_credentials(path, url)) == "good"
+    assert read(path)["refresh_token"] == "next"
+    assert read(path)["expires_at"] == "2025-03-12T21:00:00Z"
+
+
 def test_only_the_beginning_of_a_large_token_response_is_read(path: Path) -> None:
     """Of a response above the maximum size, the tokens at the beginning count, and the rest isn't read."""
     write(path)

@@ -358,6 +358,15 @@ def test_many_unknown_fields_are_counted_and_few_named() -> None:
 # Errors
 
 
+@pytest.mark.parametrize("levels", NESTED)
+def test_error_beside_a_deep_value_is_kept(levels: int) -> None:
+    """A message is kept beside a value nested so deeply that parsing it could overflow a thread's stack."""
+    deep = b"[" * levels + b"]" * levels
+    envelope = decode_envelope(b'{"requestId": "4al", "errors": ["Try later", %s]}' % deep)
+    assert envelope is not None
+    assert (envelope.request_id, envelope.errors) == ("4al", ["Try later"])
+
+
 @pytest.mark.parametrize(
     ("body", "request_id", "errors"),
     [
