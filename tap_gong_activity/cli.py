@@ -127,6 +127,9 @@ class CommandLine(TapGongActivity):
             cls(config={"start_date": "2000-01-01"}, validate_config=False, setup_mapper=False).run_discovery()
             return
         cls.print_version(print_fn=cls.logger.info)
+        if test not in (options := [option.value for option in CliTestOptionValue]):
+            message = f"--test takes {' or '.join(sorted(set(options) - {CliTestOptionValue.Disabled.value}))}."
+            raise TapError(message)
         tap = cls(
             config=cls._read_config(config),
             state=_read("state", state) if state is not None else None,

@@ -92,6 +92,7 @@ def _probe(tap: TapGongActivity, stream: GongStream) -> bool:
             stream.sync()
     except (TapError, SingerSDKError) as error:
         tap.logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
+        stream.write_state()
         return False
     rows = tap.tally.rows - rows_before
     tap.logger.info("%s: OK, Gong returned %s rows on the first page.", stream.name, f"{rows:,}")

@@ -34,6 +34,7 @@ from tap_gong_activity.singer.state import check_state
 from tap_gong_activity.singer.stream_maps import guard
 from tap_gong_activity.singer.writer import MessageWriter
 from tap_gong_activity.streams import STREAMS
+from tap_gong_activity.streams.grains import GRAIN_STREAMS
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -237,7 +238,7 @@ class TapGongActivity(Tap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        check_state(state, [stream.name for stream in STREAMS])
+        check_state(state, [stream.name for stream in GRAIN_STREAMS])
         super().load_state(state)
 
     @override

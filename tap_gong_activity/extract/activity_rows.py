@@ -71,7 +71,7 @@ class RowReader:
 
     Args:
         zone: The company's time zone, if known.
-        warn: Called with the kind and the text of a warning; logs each kind once.
+        warn: Called with the kind and the text of a warning, which starts with the window; logs each kind once.
         redact: Makes foreign text safe for messages.
     """
 
@@ -104,7 +104,7 @@ class RowReader:
         grain, is_complete = window.grain.value, window.is_complete
         page, unknown_fields = self._decoder.decode(body)
         if unknown_fields:
-            self._warn("unknown fields", describe_unknown_fields(unknown_fields, self._redact))
+            self._warn("unknown fields", f"{window}: {describe_unknown_fields(unknown_fields, self._redact)}")
         rows = []
         for user in page.users_aggregate_activity or ():
             items = user.user_aggregate_activity or ()
@@ -150,13 +150,14 @@ class RowReader:
             if instant is None:
                 self._warn(
                     "instant",
-                    f"Gong's {name} {self._shown(text)} isn't a valid time; its date is used, its instant is null.",
+                    f"{window}: Gong's {name} {self._shown(text)} isn't a valid time; its date is used, its instant is "
+                    "null.",
                 )
             elif self._zone and instant.utcoffset() != instant.astimezone(self._zone).utcoffset():
                 self._warn(
                     "offset",
-                    f"Gong's {name} {self._shown(text)} has a different offset than {self._zone.key}: check that "
-                    "company_timezone is the company's time zone in Gong.",
+                    f"{window}: Gong's {name} {self._shown(text)} has a different offset than {self._zone.key}: check "
+                    "that company_timezone is the company's time zone in Gong.",
                 )
         start: date | None = self._date(start_text, "fromDate")
         end: date | None = self._date(end_text, "toDate")

@@ -123,6 +123,7 @@ class GongClient:
         parameters: dict[str, Any],
         read: Callable[[bytes | bytearray], T],
         *,
+        name: str,
         max_bytes: int,
     ) -> T:
         """Send a request, and return its response as parsed by `read`.
@@ -131,6 +132,7 @@ class GongClient:
             endpoint: The endpoint.
             parameters: Parameters, sent as JSON in the body of a POST or in the query string of a GET.
             read: Parses the body of a 200; raises FailedResponseError if a retry may fix it.
+            name: Name of the request in messages.
             max_bytes: Maximum size of the response.
 
         Raises:
@@ -141,7 +143,7 @@ class GongClient:
         if endpoint.method == "POST":
             content = {"data": msgspec.json.encode(parameters), "headers": {"Content-Type": "application/json"}}
         try:
-            return self._retries.call(lambda: self._attempt(endpoint, content, read, max_bytes))
+            return self._retries.call(lambda: self._attempt(endpoint, content, read, max_bytes), name)
         except FatalError as error:
             # Every other request of the run would fail in the same way, so none is sent.
             self._fatal_error = error

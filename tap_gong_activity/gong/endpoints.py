@@ -71,7 +71,7 @@ class UserFilter:
 
 
 def activity_request(
-    aggregation_period: str, start: date, end: date, *, periods: int, users: UserFilter
+    aggregation_period: str, start: date, end: date, *, periods: int, users: UserFilter, name: str
 ) -> PagedRequest:
     """Return a request for activity.
 
@@ -81,6 +81,7 @@ def activity_request(
         end: Exclusive end, in the company's time zone.
         periods: Number of periods in the range.
         users: Filter for users.
+        name: Name of the request in messages.
     """
     filters: dict[str, Any] = {"fromDate": str(start), "toDate": str(end)}
     if users.ids is not None:
@@ -91,7 +92,7 @@ def activity_request(
         filters["createdToDateTime"] = users.created_to
     return PagedRequest(
         AGGREGATE_BY_PERIOD,
-        name=f"{start} to {end}",
+        name=name,
         parameters={"aggregationPeriod": aggregation_period, "filter": filters},
         max_bytes=max(MIN_RESPONSE_LIMIT_BYTES, MAX_USERS_PER_PAGE * MAX_BYTES_PER_PERIOD * periods),
         hint_if_empty=": check that user_ids has users who were active then" if users.ids is not None else "",

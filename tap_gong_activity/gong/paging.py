@@ -96,7 +96,7 @@ class PageReader:
                     raise GongError(message, rejection.status) from None
                 else:
                     has_restarted = True
-                self._warn("cursor", f"{rejection} to a cursor of {request.name}; starting over from its first page.")
+                self._warn("cursor", f"{request.name}: {rejection}, for a cursor; starting over from the first page.")
 
     def _read_pages(self, request: PagedRequest, users: set[int]) -> Generator[bytes | bytearray, None, int | None]:
         parameters, cursors, users_read = request.parameters, set[int](), set[int]()
@@ -108,6 +108,7 @@ class PageReader:
                     request.endpoint,
                     parameters,
                     partial(self._read_page, request, users, total),
+                    name=request.name,
                     max_bytes=request.max_bytes,
                 )
             except GongError as error:
@@ -115,7 +116,7 @@ class PageReader:
                     raise _CursorRejectedError(error, len(cursors), seconds_waited) from None
                 if not isinstance(error, NothingFoundError):
                     raise
-                self._warn("nothing found", f"{error}; treating {request.name} as empty{request.hint_if_empty}.")
+                self._warn("nothing found", f"{request.name}: {error}; treating it as empty{request.hint_if_empty}.")
                 return None
             on_page = set(map(hash, page.user_ids or ()))
             pages_without_new_user = pages_without_new_user + 1 if on_page <= users_read else 0

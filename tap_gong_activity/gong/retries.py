@@ -81,8 +81,12 @@ class Retries:
         self._log = log
         self._counts_refusals = counts_refusals
 
-    def call(self, attempt: Callable[[], T]) -> T:
+    def call(self, attempt: Callable[[], T], name: str = "") -> T:
         """Call `attempt` until it succeeds, and return its result.
+
+        Args:
+            attempt: The attempt; raises RetryableError if a retry may help.
+            name: Name of the request in log messages.
 
         Raises:
             FatalError: If a Retry-After, or the time refused with 429, is longer than `max_wait`.
@@ -112,7 +116,7 @@ class Retries:
                     raise GongError(message, failure.status)
                 backoff = random.uniform(0, self._backoff(failures))  # noqa: S311 - no secret
                 attempts = f" (attempt {failures + 1} of {self._max_retries + 1})"
-            self._wait(failure, backoff, attempts)
+            self._wait(failure, backoff, attempts, f"{name}: " if name else "")
 
     def _backoff(self, number: int) -> float:
         return min(2.0 ** min(number - 1, 30), MAX_BACKOFF, self._max_wait)
@@ -121,12 +125,12 @@ class Retries:
         # `>=`, or with a coarse clock a `max_wait` of 0 would never end.
         if refusals > 1 and seconds >= self._max_wait:
             message = (
-                f"{failure.reason}; it has refused this request for {seconds:,.0f} s, longer than max_retry_wait "
-                f"({self._max_wait:g} s): run again later"
+                f"{failure.reason}; it has refused this request for {seconds:,.0f} s, and max_retry_wait is "
+                f"{self._max_wait:g} s: run again later"
             )
             raise FatalError(message, failure.status)
 
-    def _wait(self, failure: RetryableError, backoff: float, attempts: str) -> None:
+    def _wait(self, failure: RetryableError, backoff: float, attempts: str, where: str) -> None:
         if failure.retry_after is not None and failure.retry_after > self._max_wait:
             until = self._clock.now() + timedelta(seconds=failure.retry_after)
             message = (
@@ -136,7 +140,7 @@ class Retries:
             raise FatalError(message, failure.status)
         seconds = max(backoff, failure.retry_after or 0.0)
         self._tally.add(retries=1)
-        self._log(f"{failure.reason}; retrying in {seconds:.1f} s{attempts}")
+        self._log(f"{where}{failure.reason}; retrying in {seconds:.1f} s{attempts}")
         is_refusal = failure.status == HTTPStatus.TOO_MANY_REQUESTS
         with self._tally.waiting(Wait.SLOT if is_refusal else Wait.GONG):
             self._clock.wait(seconds)

@@ -43,6 +43,7 @@ def window_request(settings: Settings, window: Window) -> PagedRequest:
         window.end,
         periods=len(window.periods()),
         users=UserFilter(settings.user_ids, settings.users_created_from, settings.users_created_to),
+        name=f"activity_by_{window.grain.value.lower()}, {window}",
     )
 
 
@@ -62,7 +63,7 @@ class ActivityStream(GongStream):
     @override
     def parts(self) -> Iterator[Iterator[list[Row]]]:
         tap, plan = self._tap, self._plan()
-        reader = RowReader(tap.settings.company_timezone, warn=tap.warn_once, redact=tap.client.redact)
+        reader = RowReader(tap.settings.company_timezone, warn=self._warn_once, redact=tap.client.redact)
         with Progress(self.name, len(plan.windows), tally=tap.tally, clock=tap.clock, log=self.logger.info) as progress:
             self._parallel = min(tap.settings.max_parallel_windows, len(plan.windows))
             for window, pages in self._fetched(plan.windows):
@@ -81,6 +82,9 @@ class ActivityStream(GongStream):
             # Several windows have shared what was left of the quota, and none is complete.
             parts.append("if no run gets past it, set max_parallel_windows to 1")
         return parts
+
+    def _warn_once(self, kind: str, sentence: str) -> None:
+        self._tap.warn_once(kind, f"{self.name}, {sentence}")
 
     def _fetched(self, windows: list[Window]) -> Iterable[tuple[Window, Iterator[bytes | bytearray]]]:
         if self.is_test:

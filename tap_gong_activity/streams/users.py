@@ -44,8 +44,11 @@ class UsersStream(GongStream):
     def parts(self) -> Iterator[Iterator[list[UserRow]]]:
         tap = self._tap
         pages = tap.page_reader.read(users_request())
-        reader = UserRowReader(warn=tap.warn_once, redact=tap.client.redact)
+        reader = UserRowReader(warn=self._warn_once, redact=tap.client.redact)
         rows_before = tap.tally.rows
         yield self._rows(reader.rows, islice(pages, 1) if self.is_test else pages)
         if not self.is_test:
             self.logger.info("%s: %s rows", self.name, f"{tap.tally.rows - rows_before:,}")
+
+    def _warn_once(self, kind: str, sentence: str) -> None:
+        self._tap.warn_once(kind, f"{self.name}: {sentence}")

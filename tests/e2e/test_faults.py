@@ -254,7 +254,7 @@ def test_429_does_not_count_as_a_retry() -> None:
     with serve_small_company(f"status=429,retry_after=60,{AT_WINDOW}") as sandbox:
         failed = run_four_windows(sandbox)
     error = assert_failed(failed)
-    assert "max_retry_wait (600 s)" in error
+    assert "max_retry_wait is 600 s" in error
     assert BOOKMARK in error.rpartition("state")[2]
     assert failed.bookmarks == {"activity_by_day": BOOKMARK}
     assert len(failed.requests) == 3 + 11
@@ -453,12 +453,13 @@ def test_repeated_cursor_fails_the_run(fault: str) -> None:
 
 
 def test_malformed_to_date_makes_the_instant_null() -> None:
-    """A toDate that is malformed as in Gong's documentation keeps its date; the instant is null, with one warning."""
+    """A toDate that is malformed as in Gong's documentation keeps its date; one warning names stream and window."""
     with serve_small_company("malformed_to_date") as sandbox:
         result = run_four_windows(sandbox)
     assert_succeeded(result)
     assert result.rows == [{**row, "period_end_at": None} for row in four_windows_rows()]
-    assert len(result.warnings) == 1
+    (warning,) = result.warnings
+    assert f"activity_by_day, {four_windows()[0].start} to {four_windows()[0].end}: Gong's toDate" in warning
 
 
 def test_body_of_200_mb_fails_the_run() -> None:

@@ -389,6 +389,7 @@ def test_connection_test_retries_once() -> None:
         with serve_sandbox(faults=[Fault(fault)]) as sandbox:
             result = run(sandbox, "--test")
         assert str(fault.status) in assert_failed(result)
+        assert result.messages[-1]["type"] == "STATE"
         assert len(result.requests) <= 2
         assert result.waited <= 10
 

@@ -134,6 +134,14 @@ def test_schema_test_sends_no_request() -> None:
     assert {message["type"] for message in result.messages} == {"SCHEMA"}
 
 
+def test_unknown_kind_of_test_is_rejected() -> None:
+    """--test with another value than all and schema fails without a request."""
+    with serve_sandbox() as sandbox:
+        result = run(sandbox, "--test=foo")
+    assert "--test takes all or schema" in assert_failed(result)
+    assert result.requests == []
+
+
 def test_discovery_needs_no_settings() -> None:
     """--discover lists six streams with their keys, without settings or a request; only days are selected."""
     result = run_command("--discover")

@@ -74,6 +74,7 @@ class SandboxClient:
             request.endpoint,
             request.parameters,
             lambda body: read_page(body, request.endpoint),
+            name=request.name,
             max_bytes=max_bytes,
         )
 

@@ -298,10 +298,11 @@ def test_429_without_retry_after_has_a_backoff() -> None:
 
 
 def test_retry_after_of_a_503_is_honored() -> None:
-    """A Retry-After of a 503 is honored, and the 503 counts as a retry."""
+    """A Retry-After of a 503 is honored, the 503 counts as a retry, and the warning names stream and window."""
     with sandbox_client("status=503,retry_after=30,at=1", settings={"max_retries": 1}) as client:
         assert client.request_page().body
         assert sum(client.clock.waits) == pytest.approx(30)
+        assert client.log[0].startswith("activity_by_day, 2025-03-03 to 2025-03-05: Gong returned 503")
         assert client.log[0].endswith("; retrying in 30.0 s (attempt 2 of 2)")
 
 
@@ -312,7 +313,7 @@ def test_429_for_max_retry_wait_is_fatal(max_retry_wait: int, requests: int) -> 
         assert "refused this request for" in client.failure()
     with sandbox_client("status=429,retry_after=0", settings={"max_retry_wait": max_retry_wait}) as client:
         failure = client.failure()
-        assert f"max_retry_wait ({max_retry_wait} s)" in failure
+        assert f"max_retry_wait is {max_retry_wait} s" in failure
         assert len(client.requests) <= requests
         sent = len(client.requests)
         assert client.failure() == failure

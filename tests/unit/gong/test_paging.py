@@ -196,7 +196,10 @@ def test_window_without_users_is_empty_and_causes_a_warning() -> None:
         assert len(client.requests) == 1
         assert list(client.warnings) == ["nothing found"]
         assert "No user activity found" in client.warnings["nothing found"]
-        assert client.warnings["nothing found"].endswith("; treating 2025-03-03 to 2025-03-05 as empty.")
+        assert client.warnings["nothing found"].startswith(
+            "activity_by_day, 2025-03-03 to 2025-03-05: Gong returned 404"
+        )
+        assert client.warnings["nothing found"].endswith("; treating it as empty.")
 
 
 def test_warning_names_user_ids_if_they_are_set() -> None:
