@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,17 +32,23 @@ class ServerProcess:
     """A running server."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         self._process = process
-        self.url = f"http://127.0.0.1:{self._line()}"
+        self.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        self._lines: list[str] = []
+        # Read during the run, because the server blocks once the pipe is full.
+        self._reader = threading.Thread(target=self._lines.extend, args=(process.stdout,))
+        self._reader.start()
 
-    def _line(self) -> str:
-        assert self._process.stdout is not None  # noqa: S101 - it was started with a pipe
-        return self._process.stdout.readline().strip()
+    def stop(self) -> None:
+        """Stop the server."""
+        self._process.kill()
+        self._reader.join()
 
     def requests(self) -> list[Request]:
         """Stop the server, and return its requests in the order of the responses."""
-        output, _ = self._process.communicate()
-        lines = map(str.split, output.splitlines())
+        self.stop()
+        lines = map(str.split, self._lines)
         return [Request(float(arrived), int(status), path) for arrived, status, path in lines]
 
 
@@ -64,7 +71,8 @@ def serving(*, users: int, latency: float = 0.0, calls_per_second: int = 0) -> I
             text=True,
         ) as process,
     ):
+        server = ServerProcess(process)
         try:
-            yield ServerProcess(process)
+            yield server
         finally:
-            process.kill()
+            server.stop()
