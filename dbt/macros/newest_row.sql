@@ -3,7 +3,7 @@
 
   Every run of the tap reads the last days again, so loaders that append keep several rows per key. Rows that don't say when
   they were extracted, such as those of a BATCH, come last. If no row says so, all are returned: a key that comes twice must
-  fail the tests, because nothing tells which of its rows is newer.
+  fail the tests, because nothing shows which of its rows is newer.
 #}
 {% macro newest_row(stream, key) -%}
 {% set extracted_at = var('gong_activity_extracted_at') -%}

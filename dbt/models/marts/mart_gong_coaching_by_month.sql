@@ -49,9 +49,9 @@ careers as (
     group by user_id
 ),
 
--- Which rows of zeros exist depends on how the tap's requests were cut, so the spine says who counts in a month: whoever had
--- an account by then and either still has one or was active in that month or later. If Gong doesn't list somebody, only
--- their activity tells.
+-- Which rows of zeros exist depends on the windows of the tap's requests, so the spine decides who counts in a month: users who
+-- had an account by then, and who either still have it or were active in that month or later. For users that Gong doesn't
+-- list, only their activity counts.
 spine as (
     select users.user_id, users.user_name, users.email_address, users.manager_id, users.manager_name, months.month
     from {{ ref('dim_gong_users') }} as users
