@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATH = "/neighbor"
-"""Path of the neighbor's calls, to tell them from the tap's in the server's log."""
+"""Path of the neighbor's calls, which distinguishes them from the tap's in the server's log."""
 
 
 @contextmanager

@@ -19,12 +19,12 @@ def main() -> NoReturn:
             # Nothing has been written yet, so there's nothing to clean up.
             signal.signal(number, lambda received, _: os._exit(128 + received))
     # Only now, because these imports take half a second.
-    from tap_gong_activity.base import memory, signals  # noqa: PLC0415
+    from tap_gong_activity.base import memory, signals  # noqa: PLC0415 - slow
 
     # Before any thread starts.
     memory.fit_into_limit()
     signals.install()
-    from tap_gong_activity.ending import run_to_the_end  # noqa: PLC0415
+    from tap_gong_activity.ending import run_to_the_end  # noqa: PLC0415 - slow, and only with signals installed
 
     run_to_the_end(_run)
 

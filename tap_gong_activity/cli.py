@@ -46,7 +46,7 @@ class TapCommand(SingerCommand):
             sys.exit(1)
         except ModuleNotFoundError as error:
             # The SDK needs the extras parquet, s3 and faker for the features of these names.
-            self.logger.error("These settings need the Python package %s, which isn't installed.", error.name)  # noqa: TRY400
+            self.logger.error("These settings need the Python package %s, which isn't installed.", error.name)  # noqa: TRY400 - a sentence, no traceback
             sys.exit(1)
 
     @override

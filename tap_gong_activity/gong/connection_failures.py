@@ -50,7 +50,7 @@ def check_proxy(proxy: str | None) -> None:
     if proxy is None:
         return
     try:
-        parts = urllib3.util.parse_url(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
+        parts = urllib3.util.parse_url(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call] # requests has no types for it
     except (ValueError, TypeError):
         # requests raises a TypeError for a user without a host.
         parts = urllib3.util.Url()

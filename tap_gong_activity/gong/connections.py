@@ -173,9 +173,9 @@ class _BoundedConnection(HTTPConnection):
         except TimeoutError as error:
             raise ResponseTimeoutError from error
 
-    def response_class(self, sock: socket.socket, *, method: str) -> HTTPClientResponse:  # type: ignore[override]
+    def response_class(self, sock: socket.socket, *, method: str) -> HTTPClientResponse:  # type: ignore[override] # a class attribute in http.client
         # http.client calls it for a response, and for a proxy's response to CONNECT.
-        return HTTPClientResponse(_BoundedReader(sock, self.bounds), method=method)  # type: ignore[arg-type]
+        return HTTPClientResponse(_BoundedReader(sock, self.bounds), method=method)  # type: ignore[arg-type] # all it uses of a socket is makefile
 
 
 class BoundedAdapter(HTTPAdapter):

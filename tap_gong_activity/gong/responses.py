@@ -93,7 +93,7 @@ def _page_decoder(endpoint: Endpoint) -> msgspec.json.Decoder[Any]:
             ("request_id", msgspec.Raw, msgspec.Raw()),
             ("errors", msgspec.Raw, msgspec.Raw()),
             ("records", _Records | None | msgspec.UnsetType, msgspec.UNSET),
-            ("users", list[user] | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type]
+            ("users", list[user] | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type] # a type made at run time
         ],
         rename={"request_id": "requestId", "users": endpoint.users_field},
     )

@@ -110,7 +110,7 @@ class Transport:
             if url.startswith("https"):
                 check_ca_bundle(environment["verify"])
             timeout = (self._limits.connect_timeout, self._limits.timeout)
-            with self._adapter.send(prepared, timeout=timeout, **environment) as response:  # type: ignore[arg-type]
+            with self._adapter.send(prepared, timeout=timeout, **environment) as response:  # type: ignore[arg-type] # untyped in requests
                 if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
                     raise FatalError(proxy_refusal(proxy))
                 return self._read(prepared, response, max_bytes, accept_truncated=accept_truncated)

@@ -74,7 +74,7 @@ class Recipe:
         """Return a table's rows by key, and fail if a key is there twice."""
         columns = ["user_id", "user_email_address", "aggregation_period", "period_start_date", "period_end_date"]
         columns += ["period_start_at", "period_end_at", "is_complete", *COUNTER_COLUMNS]
-        if not self.query(f"select 1 from information_schema.tables where table_name = '{stream}'"):  # noqa: S608
+        if not self.query(f"select 1 from information_schema.tables where table_name = '{stream}'"):  # noqa: S608 - the tap's own stream names
             return {}
         values = self.query(f"select {', '.join(columns)} from gong_activity.{stream}")  # noqa: S608 - ours
         rows = {(row[0], row[3]): dict(zip(columns, row, strict=True)) for row in values}
@@ -84,7 +84,7 @@ class Recipe:
     def state(self) -> dict[str, Any]:
         """Return the state in the database."""
         (state,) = self.query("select cast(state as varchar) from gong_activity.state") or [("{}",)]
-        return json.loads(state[0])  # type: ignore[no-any-return]
+        return json.loads(state[0])  # type: ignore[no-any-return] # any JSON
 
     def bookmarks(self) -> dict[str, str]:
         """Return the bookmark of each stream."""

@@ -100,7 +100,7 @@ def test_failed_delivery(fault: str, error: type[Exception]) -> None:
 
 
 def test_reset_and_close() -> None:
-    """A client can tell a reset connection from a closed one."""
+    """A client can distinguish a reset connection from a closed one."""
     with serving(faults=["reset,at=1", "close,at=2"]) as (_, client):
         with pytest.raises(requests.exceptions.ConnectionError, match="reset by peer"):
             client.post(request_body())

@@ -135,7 +135,7 @@ def test_skipped_days_are_read_when_start_date_moves_back() -> None:
 
 
 @pytest.mark.parametrize(("end_date", "is_deferred"), [("01-20", True), ("02-01", True), ("02-02", False)])
-def test_end_date_before_the_history_defers_its_extension(end_date: str, is_deferred: bool) -> None:  # noqa: FBT001
+def test_end_date_before_the_history_defers_its_extension(end_date: str, is_deferred: bool) -> None:  # noqa: FBT001 - a parameter of pytest's
     """An end_date at or before the history start defers the extension of the history."""
     written = Written(date(2025, 2, 1), date(2025, 3, 1))
     planned = plan(written=written, end_date=date.fromisoformat(f"2025-{end_date}"))

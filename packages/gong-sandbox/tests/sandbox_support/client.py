@@ -37,7 +37,7 @@ class Client:
         return self.session.post(self.url, json=body, allow_redirects=False, **options)
 
     def users(self, **parameters: object) -> requests.Response:
-        return self.session.get(self.users_url, params=parameters, timeout=TIMEOUT)  # type: ignore[arg-type]
+        return self.session.get(self.users_url, params=parameters, timeout=TIMEOUT)  # type: ignore[arg-type] # any values, as a client may send
 
     def pages(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """Return all pages."""
